@@ -1,0 +1,234 @@
+//! A conversation as it is kept: lines that only ever follow each other, and what they add up to.
+//!
+//! Every change is a [`Line`]. [`Conversation::take`] is the only way to change a conversation, for lines that
+//! were just written and for those read back at start, so both give the same.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use testudo::turn::{End, Finished};
+
+use crate::said::Said;
+
+/// Messages kept in memory; the file has all of them.
+const MESSAGES_KEPT: usize = 1000;
+/// Finished turns that can be asked for again.
+const TURNS_KEPT: usize = 100;
+
+/// One line of a session's file. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Line {
+    /// The first line.
+    Session {
+        /// The format: 1.
+        version: u32,
+        /// The session's name.
+        session: String,
+        /// When it began.
+        at: String,
+    },
+    /// A turn began.
+    Started {
+        /// Its id.
+        turn: String,
+        /// When.
+        at: String,
+    },
+    /// Something was said in it.
+    Said {
+        /// The turn's id.
+        turn: String,
+        /// When.
+        at: String,
+        /// What.
+        said: Said,
+    },
+    /// It ended.
+    Finished {
+        /// When.
+        at: String,
+        /// How.
+        finished: Finished,
+    },
+    /// The daemon was gone before it ended; written when it was back.
+    Interrupted {
+        /// When this was found.
+        at: String,
+        /// How it counts.
+        finished: Finished,
+    },
+}
+
+/// A message in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spoken {
+    /// When.
+    pub at: String,
+    /// What.
+    pub said: Said,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conversation {
+    /// When it began.
+    pub started_at: String,
+    /// When something last happened in it.
+    pub last_at: String,
+    /// How many messages there are, in memory or not.
+    pub messages: u64,
+    /// How many turns have ended.
+    pub turns: u64,
+    spoken: VecDeque<Spoken>,
+    finished: VecDeque<Finished>,
+    open: Option<String>,
+}
+
+impl Conversation {
+    /// Takes the next line in.
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Session { at, .. } => {
+                self.started_at.clone_from(&at);
+                self.last_at = at;
+            }
+            Line::Started { turn, at } => {
+                self.open = Some(turn);
+                self.last_at = at;
+            }
+            Line::Said { at, said, .. } => {
+                self.messages += 1;
+                self.last_at.clone_from(&at);
+                push(&mut self.spoken, Spoken { at, said }, MESSAGES_KEPT);
+            }
+            Line::Finished { at, finished } | Line::Interrupted { at, finished } => {
+                self.turns += 1;
+                self.open = None;
+                self.last_at = at;
+                push(&mut self.finished, finished, TURNS_KEPT);
+            }
+        }
+    }
+
+    /// The last messages, oldest first.
+    pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &Spoken> {
+        self.spoken.iter()
+    }
+
+    /// The last turns that ended, oldest first.
+    pub fn finished(&self) -> impl DoubleEndedIterator<Item = &Finished> {
+        self.finished.iter()
+    }
+
+    /// Adds a turn that never began, so that whoever waits for it is told; it is not part of the conversation.
+    pub fn note_unstarted(&mut self, finished: Finished) {
+        push(&mut self.finished, finished, TURNS_KEPT);
+    }
+
+    /// What must be added because the daemon was gone while a turn ran; nothing if none did.
+    pub fn interruption(&self, session: &str, now: &str) -> Vec<Line> {
+        let Some(turn) = &self.open else { return Vec::new() };
+        let reply = "This turn was interrupted: testudo-agentd stopped while it ran.";
+        let why = "interrupted: the record tells whether it had taken effect";
+        let lost = self.unanswered().into_iter().map(|call| Said::not_run(&call, why));
+        let said = lost.chain([Said::by_system(reply)]);
+        let at = now.to_owned();
+        let mut lines: Vec<Line> =
+            said.map(|said| Line::Said { turn: turn.clone(), at: at.clone(), said }).collect();
+        let finished = Finished {
+            session: session.to_owned(),
+            turn: turn.clone(),
+            reply: reply.to_owned(),
+            calls: Vec::new(),
+            end: End::Failed,
+        };
+        lines.push(Line::Interrupted { at, finished });
+        lines
+    }
+
+    /// The calls of the last reply that have no outcome.
+    fn unanswered(&self) -> Vec<testudo::model::ToolCall> {
+        let outcomes =
+            self.spoken.iter().rev().map_while(|spoken| spoken.said.message.tool_call_id.as_deref());
+        let answered: Vec<&str> = outcomes.collect();
+        let reply = self.spoken.iter().rev().nth(answered.len());
+        let calls = reply.map(|spoken| spoken.said.message.tool_calls.as_slice()).unwrap_or_default();
+        calls.iter().filter(|call| !answered.contains(&call.id.as_str())).cloned().collect()
+    }
+}
+
+fn push<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
+    if queue.len() >= most {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use testudo::label::Labels;
+    use testudo::model::ToolCall;
+
+    fn said(said: Said) -> Line {
+        Line::Said { turn: "t-1".into(), at: "2".into(), said }
+    }
+
+    fn started() -> Conversation {
+        let mut conversation = Conversation::default();
+        conversation.take(Line::Session { version: 1, session: "main".into(), at: "0".into() });
+        conversation.take(Line::Started { turn: "t-1".into(), at: "1".into() });
+        conversation
+    }
+
+    #[test]
+    fn a_turn_that_never_ended_is_closed_with_its_calls() {
+        let call = |id: &str| ToolCall { id: id.into(), name: "fs.write".into(), arguments: json!({}) };
+        let mut conversation = started();
+        conversation.take(said(Said::by_owner("write")));
+        conversation.take(said(Said::by_model("", vec![call("c-1"), call("c-2")], &Labels::default())));
+        conversation.take(said(Said::by_tool(&call("c-1"), "{}", Labels::default())));
+
+        let lines = conversation.interruption("main", "9");
+        assert!(
+            matches!(&lines[0], Line::Said { said, .. } if said.message.tool_call_id.as_deref() == Some("c-2"))
+        );
+        assert!(
+            matches!(&lines[2], Line::Interrupted { finished, .. } if finished.end == End::Failed && finished.turn == "t-1")
+        );
+        assert_eq!(lines.len(), 3);
+        for line in lines {
+            conversation.take(line);
+        }
+        assert!(conversation.interruption("main", "9").is_empty());
+        assert_eq!((conversation.messages, conversation.turns, conversation.last_at.as_str()), (5, 1, "9"));
+    }
+
+    #[test]
+    fn a_turn_that_ended_is_not_interrupted() {
+        let mut conversation = started();
+        let finished = Finished {
+            session: "main".into(),
+            turn: "t-1".into(),
+            reply: "hi".into(),
+            calls: vec![],
+            end: End::Replied,
+        };
+        conversation.take(Line::Finished { at: "3".into(), finished });
+        assert!(conversation.interruption("main", "9").is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_counts_are_not() {
+        let mut conversation = started();
+        for _ in 0..MESSAGES_KEPT + 5 {
+            conversation.take(said(Said::by_owner("x")));
+        }
+        assert_eq!(
+            (conversation.spoken().count(), conversation.messages),
+            (MESSAGES_KEPT, MESSAGES_KEPT as u64 + 5)
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! Thinks: holds conversations and runs the loop between the model and the tools.
+//!
+//! Promises: it has no secret, no tool, no network and no workspace; a turn that cannot be recorded does not
+//! start; a turn always ends, whichever daemon goes away; a call and its outcome are never separated.
+//!
+//! Layout, from the bus inwards: [`service`] serves `org.testudo.Agent1`, [`agent`] has the sessions, [`session`]
+//! one queue of turns, [`runner`] runs a turn with [`models`] and [`tools`], and [`stop`] ends one early.
+//! Without any I/O: [`turn`] is the loop, [`window`] chooses what the model is shown, [`outcome`] and [`cut`] how
+//! much of it. [`conversation`] is what is kept, [`store`] keeps it. Start reading at [`turn`].
+
+pub mod agent;
+pub mod conversation;
+pub mod cut;
+pub mod models;
+pub mod name;
+pub mod outcome;
+pub mod runner;
+pub mod said;
+pub mod service;
+pub mod session;
+pub mod stop;
+pub mod store;
+pub mod tools;
+pub mod transcript;
+pub mod turn;
+pub mod window;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use testudo::bus;
+use testudo::config::Agentd;
+use testudo::daemon::{DaemonError, Lifecycle};
+use testudo::recorder::Recorder;
+use testudo::subscribers::Subscribers;
+
+use agent::Agent;
+use models::Models;
+use runner::Peers;
+use store::Store;
+use tools::Tools;
+
+/// The longest that the answers to those who waited may take when the daemon stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Serves until it is asked to stop, with conversations kept in `state`.
+///
+/// # Errors
+/// When the conversations cannot be opened or the bus does not take it.
+pub async fn serve(config: &Agentd, state: &Path, lifecycle: Lifecycle) -> Result<(), DaemonError> {
+    let store = Store::open(state).map_err(DaemonError::failed)?;
+    let found = store.load(&runner::now()).map_err(DaemonError::failed)?;
+    let interrupted: Vec<_> = found.iter().filter_map(|found| found.interrupted.clone()).collect();
+
+    let connection = bus::connect().await?;
+    let peers = Peers {
+        models: Models::new(&connection).await?,
+        tools: Tools::new(&connection).await?,
+        recorder: Recorder::new(&connection).await?,
+        subscribers: Subscribers::new(&connection, bus::AGENT_PATH, bus::AGENT).await?,
+    };
+    let agent = Arc::new(Agent::new(config.max_turns, store, peers, found));
+    agent.record_interrupted(&interrupted).await;
+    connection.object_server().at(bus::AGENT_PATH, service::Service::new(agent.clone())).await?;
+    connection.request_name(bus::AGENT).await?;
+
+    let own_name = connection.unique_name().map(ToString::to_string).unwrap_or_default();
+    let alive = || async {
+        // Through the connection that all work goes through, and the lock that all work takes.
+        let _status = agent.status();
+        bus::is_connected(&connection, &own_name).await.unwrap_or(false)
+    };
+    lifecycle.serve_until_stopped(&agent.status(), alive).await;
+    agent.drain().await;
+    // Whoever waits for a turn gets its end: the lock is free when every method has sent its answer.
+    let served = connection.object_server().interface::<_, service::Service>(bus::AGENT_PATH).await?;
+    if tokio::time::timeout(LAST_ANSWERS, served.get_mut()).await.is_err() {
+        tracing::warn!("not every caller was answered in time");
+    }
+    Ok(())
+}

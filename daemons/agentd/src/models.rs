@@ -1,0 +1,101 @@
+//! The way to the model: one completion at `modeld`, with its text as it comes.
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use testudo::fault;
+use testudo::limits::{self, LimitError};
+use testudo::model::{Completion, CompletionRequest};
+use testudo::proxy::{Delta, Models1Proxy, Options};
+use thiserror::Error;
+use zbus::Connection;
+
+use crate::stop::StopSignal;
+
+/// Why there is no completion. The text is for the person who waits for a reply.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// `modeld` is not there, or went away before it answered.
+    #[error("The model cannot be reached: testudo-modeld is not running or stopped while it answered ({0}).")]
+    Gone(String),
+    /// `modeld` or the provider behind it has an error.
+    #[error("The model gave an error: {0}")]
+    Refused(String),
+    /// The conversation cannot be written as JSON.
+    #[error("The conversation cannot be sent to the model: {0}")]
+    Request(#[from] serde_json::Error),
+    /// The answer is no completion.
+    #[error("The answer of testudo-modeld cannot be read: {0}")]
+    Answer(#[from] LimitError),
+}
+
+impl From<zbus::Error> for ModelError {
+    fn from(error: zbus::Error) -> Self {
+        let text = fault::bus_error_text(&error);
+        let is_own_word =
+            matches!(&error, zbus::Error::MethodError(name, ..) if name.starts_with("org.testudo.Error."));
+        if fault::is_peer_gone(&error) && !is_own_word { Self::Gone(text) } else { Self::Refused(text) }
+    }
+}
+
+/// A client of `modeld`.
+#[derive(Debug, Clone)]
+pub struct Models(Models1Proxy<'static>);
+
+impl Models {
+    /// A client on this connection; `modeld` need not be there yet.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn new(connection: &Connection) -> zbus::Result<Self> {
+        Ok(Self(Models1Proxy::new(connection).await?))
+    }
+
+    /// Asks for a completion and gives its text to `heard` piece by piece, until `stop`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn complete(
+        self,
+        request: CompletionRequest,
+        stop: StopSignal,
+        mut heard: impl FnMut(&str),
+    ) -> Result<Completion, ModelError> {
+        let Self(models) = self;
+        let id = format!("m-{}", uuid::Uuid::new_v4());
+        let request = serde_json::to_string(&request)?;
+        let mut deltas = models.receive_delta().await?;
+        let mut streamed = 0;
+        let mut hear = |delta: Delta| {
+            if let Ok(args) = delta.args()
+                && args.id == id
+                && stop.get().is_none()
+            {
+                streamed += args.text.len();
+                heard(&args.text);
+            }
+        };
+        let answer = {
+            let mut call = std::pin::pin!(
+                stop.see_out(models.complete(&id, &request, Options::new()), || models.cancel(&id))
+            );
+            loop {
+                tokio::select! {
+                    answer = &mut call => break answer,
+                    Some(delta) = deltas.next() => hear(delta),
+                }
+            }
+        };
+        // The bus keeps the order: whatever was sent before the answer has arrived by now.
+        while let Some(Some(delta)) = deltas.next().now_or_never() {
+            hear(delta);
+        }
+        let completion: Completion = limits::parse(&answer?, limits::REPLY)?;
+        // A provider that does not stream says it all at the end.
+        if let Some(rest) = completion.text.get(streamed..)
+            && !rest.is_empty()
+            && stop.get().is_none()
+        {
+            heard(rest);
+        }
+        Ok(completion)
+    }
+}

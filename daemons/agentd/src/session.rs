@@ -1,0 +1,319 @@
+//! One session: its conversation, the turns that wait, and the one that runs.
+//!
+//! Turns run one at a time, in the order in which they were sent. Everything here is immediate but
+//! [`Session::wait`]; a turn is run by [`crate::runner`].
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use testudo::fault::Fault;
+use testudo::turn::{End, Finished};
+use tokio::sync::{oneshot, watch};
+
+use crate::conversation::{Conversation, Line};
+use crate::name::SessionName;
+use crate::stop::{self, StopSignal, Stopper};
+use crate::store::{SessionFile, Store, StoreError};
+use crate::turn::Stop;
+use crate::window::{self, Window};
+
+/// The most turns that wait behind the one that runs.
+const MOST_WAITING: usize = 16;
+
+/// A turn that was sent and has not begun.
+#[derive(Debug)]
+pub struct Pending {
+    /// Its id.
+    pub turn: String,
+    /// What the person said.
+    pub text: String,
+    /// Who said it.
+    pub requester: String,
+    /// Told when the turn has begun, or why it has not.
+    pub begun: oneshot::Sender<Result<(), String>>,
+}
+
+/// What cancelling a turn met.
+#[derive(Debug, PartialEq)]
+pub enum Cancelled {
+    /// It runs and will end at once.
+    Running,
+    /// It waited and is over.
+    Waiting(Finished),
+    /// It was over already.
+    Over,
+}
+
+/// A session.
+pub struct Session {
+    name: SessionName,
+    store: Store,
+    state: Mutex<State>,
+    /// Counts the turns that ended, so that those who wait look again.
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    conversation: Conversation,
+    file: Option<SessionFile>,
+    waiting: VecDeque<Pending>,
+    running: Option<(String, Stopper)>,
+    /// Whether somebody takes turns out of `waiting`.
+    has_worker: bool,
+}
+
+impl Session {
+    /// A session with what was found on the disk, or with nothing.
+    pub fn new(name: SessionName, store: Store, conversation: Conversation) -> Self {
+        let state = State { conversation, ..State::default() };
+        Self { name, store, state: Mutex::new(state), ended: watch::channel(0).0 }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Adds a turn. True means that nobody works here: the caller must see to it that [`Session::next`] is called.
+    ///
+    /// # Errors
+    /// [`Fault::Busy`] when too many wait.
+    pub fn enqueue(&self, pending: Pending) -> Result<bool, Fault> {
+        let mut state = self.lock();
+        if state.waiting.len() >= MOST_WAITING {
+            return Err(Fault::Busy(format!("{MOST_WAITING} turns wait in session {} already", self.name)));
+        }
+        state.waiting.push_back(pending);
+        Ok(!std::mem::replace(&mut state.has_worker, true))
+    }
+
+    /// The next turn to run, if one waits; otherwise the caller's work here is done.
+    pub fn next(&self) -> Option<(Pending, StopSignal)> {
+        let mut state = self.lock();
+        let Some(pending) = state.waiting.pop_front() else {
+            state.has_worker = false;
+            drop(state);
+            self.ended.send_modify(|count| *count += 1);
+            return None;
+        };
+        let (stopper, signal) = stop::line();
+        state.running = Some((pending.turn.clone(), stopper));
+        Some((pending, signal))
+    }
+
+    /// Writes a line and takes it in. `now` is for the first line of a new file.
+    ///
+    /// # Errors
+    /// When the disk does not take it; then nothing is changed.
+    pub fn keep(&self, line: Line, now: &str) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        let State { file, conversation, .. } = &mut *state;
+        let file = if let Some(file) = file {
+            file
+        } else {
+            let (opened, first) = self.store.file(&self.name, now)?;
+            if let Some(first) = first {
+                conversation.take(first);
+            }
+            file.insert(opened)
+        };
+        file.append(&line)?;
+        conversation.take(line);
+        Ok(())
+    }
+
+    /// Waits until everything that was kept is on the disk.
+    ///
+    /// # Errors
+    /// When the disk says that it is not.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let file = self.lock().file.as_ref().map(SessionFile::second_handle).transpose()?;
+        file.map_or(Ok(()), |file| tokio::task::block_in_place(|| file.sync()))
+    }
+
+    /// What the model is shown now.
+    pub fn window(&self) -> Window {
+        window::window(self.lock().conversation.spoken().map(|spoken| &spoken.said), window::BOUNDS)
+    }
+
+    /// Ends the running turn for everybody who waits. `is_kept` says that the conversation has its end already.
+    pub fn finish(&self, finished: Finished, is_kept: bool) {
+        let mut state = self.lock();
+        state.running = None;
+        if !is_kept {
+            state.conversation.note_unstarted(finished);
+        }
+        drop(state);
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    /// Waits for a turn to end.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when there is none of this id, or it ended long ago.
+    pub async fn wait(&self, turn: &str) -> Result<Finished, Fault> {
+        let mut ended = self.ended.subscribe();
+        loop {
+            ended.mark_unchanged();
+            if let Some(finished) = self.outcome(turn)? {
+                return Ok(finished);
+            }
+            if ended.changed().await.is_err() {
+                return Err(Fault::Unavailable("testudo-agentd stops".into()));
+            }
+        }
+    }
+
+    fn outcome(&self, turn: &str) -> Result<Option<Finished>, Fault> {
+        let state = self.lock();
+        if state.is_under_way(turn) {
+            return Ok(None);
+        }
+        let finished = state.conversation.finished().rev().find(|finished| finished.turn == turn);
+        finished.cloned().map(Some).ok_or_else(|| {
+            Fault::NotFound(format!("session {} has no turn {turn}, or it ended long ago", self.name))
+        })
+    }
+
+    /// Ends a turn that waits or runs.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when there is none of this id.
+    pub fn cancel(&self, turn: &str) -> Result<Cancelled, Fault> {
+        let mut state = self.lock();
+        if let Some((running, stopper)) = &state.running
+            && running == turn
+        {
+            stopper.stop(Stop::Cancelled);
+            return Ok(Cancelled::Running);
+        }
+        let Some(at) = state.waiting.iter().position(|pending| pending.turn == turn) else {
+            drop(state);
+            return self.outcome(turn).map(|_| Cancelled::Over);
+        };
+        state.waiting.remove(at);
+        let finished = self.unstarted(turn, End::Cancelled, "This turn was cancelled before it began.");
+        state.conversation.note_unstarted(finished.clone());
+        drop(state);
+        self.ended.send_modify(|count| *count += 1);
+        Ok(Cancelled::Waiting(finished))
+    }
+
+    /// Ends all turns because the daemon stops, and waits until the running one has written its end.
+    pub async fn drain(&self) {
+        let mut ended = self.ended.subscribe();
+        {
+            let mut state = self.lock();
+            for pending in std::mem::take(&mut state.waiting) {
+                let why = "This turn did not begin because testudo-agentd stops.";
+                state.conversation.note_unstarted(self.unstarted(&pending.turn, End::Failed, why));
+            }
+            if let Some((_, stopper)) = &state.running {
+                stopper.stop(Stop::Ending);
+            }
+        }
+        self.ended.send_modify(|count| *count += 1);
+        while self.lock().has_worker && ended.changed().await.is_ok() {}
+    }
+
+    /// Whether a turn runs now.
+    pub fn is_running(&self) -> bool {
+        self.lock().running.is_some()
+    }
+
+    /// The conversation as it is now.
+    pub fn with_conversation<T>(&self, look: impl FnOnce(&Conversation) -> T) -> T {
+        look(&self.lock().conversation)
+    }
+
+    /// The end of a turn that never began.
+    pub fn unstarted(&self, turn: &str, end: End, reply: &str) -> Finished {
+        let (session, turn, reply) = (self.name.to_string(), turn.to_owned(), reply.to_owned());
+        Finished { session, turn, reply, calls: Vec::new(), end }
+    }
+
+    /// Nothing that holds the lock can panic, so a poisoned lock still guards a whole state.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_under_way(&self, turn: &str) -> bool {
+        let is_running = self.running.as_ref().is_some_and(|(running, _)| running == turn);
+        is_running || self.waiting.iter().any(|pending| pending.turn == turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> (tempfile::TempDir, Session) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        (directory, Session::new(SessionName::parse("main").unwrap(), store, Conversation::default()))
+    }
+
+    fn pending(turn: &str) -> Pending {
+        let begun = oneshot::channel().0;
+        Pending { turn: turn.into(), text: "hi".into(), requester: "root".into(), begun }
+    }
+
+    #[test]
+    fn sixteen_turns_wait_and_no_more() {
+        let (_directory, session) = session();
+        assert!(session.enqueue(pending("running")).unwrap());
+        let (first, _signal) = session.next().unwrap();
+        assert_eq!(first.turn, "running");
+        for n in 0..MOST_WAITING {
+            assert!(!session.enqueue(pending(&n.to_string())).unwrap(), "a second worker");
+        }
+        assert!(matches!(session.enqueue(pending("more")), Err(Fault::Busy(_))));
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_cancelled_in_each_of_its_states() {
+        let (_directory, session) = session();
+        session.enqueue(pending("a")).unwrap();
+        session.enqueue(pending("b")).unwrap();
+        let (_, signal) = session.next().unwrap();
+        assert_eq!(session.cancel("a").unwrap(), Cancelled::Running);
+        assert_eq!(signal.get(), Some(Stop::Cancelled));
+        assert!(
+            matches!(session.cancel("b").unwrap(), Cancelled::Waiting(finished) if finished.end == End::Cancelled)
+        );
+        assert_eq!(session.wait("b").await.unwrap().end, End::Cancelled);
+        session.finish(session.unstarted("a", End::Cancelled, "x"), false);
+        assert_eq!(session.cancel("a").unwrap(), Cancelled::Over);
+        assert!(matches!(session.cancel("c"), Err(Fault::NotFound(_))));
+        assert!(session.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_turn() {
+        let (_directory, session) = session();
+        session.enqueue(pending("a")).unwrap();
+        session.next().unwrap();
+        let (waited, ()) = tokio::join!(session.wait("a"), async {
+            session.finish(session.unstarted("a", End::Failed, "x"), false);
+        });
+        assert_eq!(waited.unwrap().turn, "a");
+        assert!(matches!(session.wait("b").await, Err(Fault::NotFound(_))));
+    }
+
+    #[tokio::test]
+    async fn draining_ends_what_waits_and_stops_what_runs() {
+        let (_directory, session) = session();
+        session.enqueue(pending("a")).unwrap();
+        session.enqueue(pending("b")).unwrap();
+        let (_, signal) = session.next().unwrap();
+        tokio::join!(session.drain(), async {
+            assert_eq!(signal.raised().await, Stop::Ending);
+            session.finish(session.unstarted("a", End::Failed, "x"), false);
+            assert!(session.next().is_none());
+        });
+        assert_eq!(session.wait("b").await.unwrap().end, End::Failed);
+    }
+}

@@ -1,0 +1,128 @@
+//! Files as they are after good and bad ends.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+use testudo::turn::End;
+
+use super::*;
+use crate::said::Said;
+
+const NOW: &str = "2026-01-02T03:04:05.006Z";
+
+fn name() -> SessionName {
+    SessionName::parse("main").unwrap()
+}
+
+fn lines() -> Vec<Line> {
+    let (turn, at) = ("t-1".to_owned(), NOW.to_owned());
+    let finished = Finished {
+        session: "main".into(),
+        turn: turn.clone(),
+        reply: "hi".into(),
+        calls: vec![],
+        end: End::Replied,
+    };
+    vec![
+        Line::Started { turn: turn.clone(), at: at.clone() },
+        Line::Said { turn: turn.clone(), at: at.clone(), said: Said::by_owner("hello") },
+        Line::Said { turn, at: at.clone(), said: Said::by_system("hi") },
+        Line::Finished { at, finished },
+    ]
+}
+
+/// A directory with one session of these lines, and the path of its file.
+fn written(lines: &[Line]) -> (tempfile::TempDir, Store, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let (mut file, first) = store.file(&name(), NOW).unwrap();
+    assert!(first.is_some());
+    for line in lines {
+        file.append(line).unwrap();
+    }
+    file.sync().unwrap();
+    let path = store.path(&name());
+    (directory, store, path)
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let (_directory, store, path) = written(&lines());
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let found = store.load(NOW).unwrap();
+    assert_eq!((found.len(), found[0].conversation.messages, found[0].conversation.turns), (1, 2, 1));
+    assert!(found[0].interrupted.is_none());
+    assert!(store.file(&name(), NOW).unwrap().1.is_none(), "a second first line");
+}
+
+#[test]
+fn a_torn_last_line_is_cut_and_writing_goes_on_behind_it() {
+    let (_directory, store, path) = written(&lines());
+    let whole = std::fs::read(&path).unwrap();
+    for torn in [&b"{\"line\":\"said\",\"tu"[..], b"\0\0\0\0", b"\xff"] {
+        std::fs::write(&path, [&whole, torn].concat()).unwrap();
+        assert_eq!(store.load(NOW).unwrap()[0].conversation.messages, 2);
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
+fn an_interrupted_turn_is_closed_once() {
+    let (_directory, store, _path) = written(&lines()[..2]);
+    let found = &store.load(NOW).unwrap()[0];
+    assert_eq!(found.interrupted.as_ref().unwrap().turn, "t-1");
+    let again = &store.load(NOW).unwrap()[0];
+    assert!(again.interrupted.is_none());
+    assert_eq!(again.conversation, found.conversation);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_whole() {
+    let (directory, store, path) = written(&lines());
+    let good = std::fs::read_to_string(&path).unwrap();
+    for damaged in [
+        good.replacen("started", "strated", 1),
+        good.replacen("\"version\":1", "\"version\":2", 1),
+        good.replacen("\"session\":\"main\"", "\"session\":\"other\"", 1),
+        good.split_once('\n').unwrap().1.to_owned(),
+        "\n".to_owned(),
+    ] {
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(store.load(NOW).unwrap().is_empty());
+        assert!(!path.exists());
+        let aside = directory.path().join("sessions/main.damaged-2026-01-02T03-04-05.006Z");
+        assert_eq!(std::fs::read_to_string(&aside).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let (directory, store, _path) = written(&lines());
+    for other in ["main.damaged-x", ".jsonl", "a b.jsonl", "notes.txt"] {
+        std::fs::write(directory.path().join("sessions").join(other), "x").unwrap();
+    }
+    assert_eq!(store.load(NOW).unwrap().len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn a_file_cut_anywhere_is_never_damaged(at in 0usize..2_000) {
+        let (_directory, store, path) = written(&lines());
+        let whole = std::fs::read(&path).unwrap();
+        let at = at.min(whole.len());
+        std::fs::write(&path, &whole[..at]).unwrap();
+        let found = store.load(NOW).unwrap();
+        // The first line is there or it is not; with it there is a session.
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        prop_assert_eq!(found.len(), usize::from(at >= first));
+        prop_assert!(store.load(NOW).unwrap().iter().all(|found| found.interrupted.is_none()));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_set_aside(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let (_directory, store, path) = written(&[]);
+        std::fs::write(&path, &bytes).unwrap();
+        store.load(NOW).unwrap();
+        store.load(NOW).unwrap();
+    }
+}

@@ -1,0 +1,122 @@
+//! The way to the tools: `toold` decides and runs, and whatever goes wrong on the way is an outcome too.
+
+use std::time::{Duration, Instant};
+
+use testudo::fault;
+use testudo::limits::{self, LimitError};
+use testudo::model::{ToolCall, ToolSpec};
+use testudo::proxy::{Options, Tools1Proxy};
+use testudo::refusal::{Code, Refusal};
+use testudo::tool::{Outcome, Spec};
+use thiserror::Error;
+use zbus::Connection;
+use zbus::zvariant::Variant;
+
+use crate::stop::StopSignal;
+
+/// The longest that the catalogue may take; unlike a call it waits for nobody.
+const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no catalogue.
+#[derive(Debug, Error)]
+pub enum CatalogueError {
+    /// `toold` did not give it.
+    #[error("cannot get the tools: {}", fault::bus_error_text(.0))]
+    Bus(#[from] zbus::Error),
+    /// `toold` does not answer.
+    #[error("cannot get the tools: testudo-toold does not answer")]
+    Silent,
+    /// It cannot be read.
+    #[error("cannot read the tools: {0}")]
+    Shape(#[from] LimitError),
+}
+
+/// A client of `toold`.
+#[derive(Debug, Clone)]
+pub struct Tools(Tools1Proxy<'static>);
+
+impl Tools {
+    /// A client on this connection; `toold` need not be there yet.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn new(connection: &Connection) -> zbus::Result<Self> {
+        Ok(Self(Tools1Proxy::new(connection).await?))
+    }
+
+    /// The tools as a model is offered them.
+    ///
+    /// # Errors
+    /// When `toold` does not give them.
+    pub async fn catalogue(&self) -> Result<Vec<ToolSpec>, CatalogueError> {
+        let answer = tokio::time::timeout(CATALOGUE_TIMEOUT, self.0.catalogue()).await;
+        let text = answer.map_err(|_| CatalogueError::Silent)??;
+        let specs: Vec<Spec> = limits::parse(&text, limits::REPLY)?;
+        let offer = specs.into_iter().map(|spec| ToolSpec {
+            name: spec.name,
+            description: spec.description,
+            parameters: spec.parameters,
+        });
+        Ok(offer.collect())
+    }
+
+    /// Calls a tool, until `stop`.
+    pub async fn invoke(self, session: String, call: ToolCall, stop: StopSignal) -> Outcome {
+        let begun = Instant::now();
+        let arguments = call.arguments.to_string();
+        let options = Options::from([("call", Variant::from(call.id.as_str()))]);
+        let invoking = self.0.invoke(&session, &call.name, &arguments, options);
+        let error = match stop.see_out(invoking, || self.0.cancel(&call.id)).await {
+            Ok(text) => match limits::parse::<Outcome>(&text, limits::REPLY) {
+                Ok(outcome) if outcome.result.is_some() != outcome.error.is_some() => return outcome,
+                Ok(_) => {
+                    tracing::error!(
+                        "testudo-toold answered call {} with neither a result nor an error",
+                        call.id
+                    );
+                    Refusal::broken()
+                }
+                Err(error) => {
+                    tracing::error!(
+                        "the answer of testudo-toold to call {} was not understood: {error}",
+                        call.id
+                    );
+                    Refusal::broken()
+                }
+            },
+            Err(error) => refusal(&error),
+        };
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Outcome {
+            call: call.id,
+            tool: call.name,
+            verdict: None,
+            duration_ms,
+            result: None,
+            error: Some(error),
+        }
+    }
+}
+
+/// What a fault of the method means for the call. An unknown one may hide anything, and is not repeated.
+fn refusal(error: &zbus::Error) -> Refusal {
+    if fault::is_peer_gone(error) {
+        let why = "testudo-toold is not running or stopped during the call; whether it took effect is in the record";
+        return Refusal::new(Code::PluginUnavailable, why);
+    }
+    let text = fault::bus_error_text(error);
+    let name = match error {
+        zbus::Error::MethodError(name, ..) => name.strip_prefix("org.testudo.Error.").unwrap_or_default(),
+        _ => "",
+    };
+    match name {
+        "InvalidArgument" | "TooLarge" => Refusal::new(Code::ValidationFailed, text),
+        "Denied" => Refusal::new(Code::Unauthorized, text),
+        "NotFound" => Refusal::new(Code::UnknownTool, text),
+        "Busy" => Refusal::new(Code::RateLimited, text),
+        _ => {
+            tracing::error!("testudo-toold failed a call: {text}");
+            Refusal::broken()
+        }
+    }
+}

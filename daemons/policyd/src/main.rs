@@ -1,0 +1,10 @@
+//! `testudo-policyd`: decides. See the library for what it promises.
+
+use std::process::ExitCode;
+
+use testudo_policyd::controls::Controls;
+use testudo_policyd::service;
+
+fn main() -> ExitCode {
+    testudo::daemon::run("policyd", |config, lifecycle| service::serve(config, lifecycle, Controls::all()))
+}

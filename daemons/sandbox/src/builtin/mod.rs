@@ -1,0 +1,114 @@
+//! The built-in tools: small programs that run inside of a confined child without being executed.
+//!
+//! They have no rights of their own: paths are checked for a clear message only, and it is the mounts and
+//! Landlock that keep them where they belong. One JSON object goes to standard output either way.
+
+mod file;
+mod search;
+
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::protocol::{BUILTIN_FAILED, Builtin, WORKSPACE};
+
+/// Why a built-in tool failed; becomes its error object.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuiltinError {
+    /// A path or pattern that cannot mean anything here.
+    #[error("{0}")]
+    Invalid(String),
+    /// The file system said no.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The file system said no to a path.
+    #[error("cannot {verb} {path}: {source}")]
+    At { verb: &'static str, path: String, source: io::Error },
+}
+
+impl BuiltinError {
+    fn kind(&self) -> &'static str {
+        let (Self::Io(error) | Self::At { source: error, .. }) = self else { return "invalid" };
+        match error.kind() {
+            io::ErrorKind::NotFound => "not_found",
+            io::ErrorKind::PermissionDenied => "denied",
+            io::ErrorKind::ReadOnlyFilesystem => "read_only",
+            io::ErrorKind::AlreadyExists => "exists",
+            io::ErrorKind::IsADirectory => "is_directory",
+            io::ErrorKind::NotADirectory => "not_directory",
+            io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+                "too_large"
+            }
+            _ => "io",
+        }
+    }
+}
+
+/// Runs a tool and prints its answer; gives the exit status.
+pub(crate) fn run(builtin: &Builtin, workspace: &Path) -> i32 {
+    let (answer, status) = match answer(builtin, workspace) {
+        Ok(answer) => (answer, 0),
+        Err(error) => {
+            (json!({ "error": { "kind": error.kind(), "message": error.to_string() } }), BUILTIN_FAILED)
+        }
+    };
+    match writeln!(io::stdout(), "{answer}") {
+        Ok(()) => status,
+        Err(_) => BUILTIN_FAILED,
+    }
+}
+
+fn answer(builtin: &Builtin, workspace: &Path) -> Result<Value, BuiltinError> {
+    let here = |path: &Option<String>| place(workspace, path.as_deref().unwrap_or("."));
+    match builtin {
+        Builtin::Read { path, offset, limit } => file::read(&place(workspace, path)?, path, *offset, *limit),
+        Builtin::List { path } => file::list(&place(workspace, path)?, path),
+        Builtin::Exists { path } => file::exists(&place(workspace, path)?, path),
+        Builtin::Write { path, content, mode } => file::write(&place(workspace, path)?, path, content, *mode),
+        Builtin::Grep { pattern, path, glob, max } => {
+            search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)
+        }
+        Builtin::Glob { pattern, path } => search::glob(workspace, &here(path)?, pattern),
+    }
+}
+
+/// Where a path of a request lies. `/workspace/…` is accepted, `..` is not.
+pub(crate) fn place(workspace: &Path, path: &str) -> Result<PathBuf, BuiltinError> {
+    let invalid = |why: &str| BuiltinError::Invalid(format!("cannot use the path {path:?}: {why}"));
+    if path.is_empty() || path.contains('\0') {
+        return Err(invalid("it is empty or holds a NUL byte"));
+    }
+    let given = Path::new(path);
+    let inside = given.strip_prefix(WORKSPACE).unwrap_or(given);
+    let mut place = workspace.to_owned();
+    for part in inside.components() {
+        match part {
+            Component::Normal(name) => place.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err(invalid("it contains \"..\"")),
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(invalid("it lies outside of the workspace"));
+            }
+        }
+    }
+    Ok(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_in_the_workspace() {
+        let workspace = Path::new("/w");
+        for (path, lies) in
+            [("a/b", "/w/a/b"), ("./a", "/w/a"), ("/workspace/a", "/w/a"), (".", "/w"), ("/workspace", "/w")]
+        {
+            assert_eq!(place(workspace, path).unwrap(), Path::new(lies), "{path}");
+        }
+        for path in ["", "..", "a/../b", "/etc/passwd", "/workspace/../etc", "/workspaces/a", "a\0"] {
+            assert!(place(workspace, path).is_err(), "{path:?}");
+        }
+    }
+}

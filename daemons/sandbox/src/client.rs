@@ -1,0 +1,239 @@
+//! The blocking client of both runners.
+//!
+//! [`Instance`] is one connection, and so one sandbox: requests follow each other on it. A
+//! [`Canceller`], taken beforehand, hangs up from another thread; the runner then kills the running call
+//! with everything that it started, and [`Instance::run`] fails with [`ClientError::HungUp`].
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::changeset::{Proposal, ProposalError};
+use crate::memfd;
+use crate::protocol::{Apply, Done, Probe, Proposed, Reply, Request, Run};
+use crate::wire::{Connection, WireError};
+
+/// Largest manifest that is read from a runner, in bytes.
+const MAX_MANIFEST: u64 = 256 * 1024 * 1024;
+/// Largest contents that are read from a runner, in bytes.
+const MAX_CONTENTS: u64 = 1024 * 1024 * 1024;
+
+/// Why a request got no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The socket cannot be reached.
+    #[error("cannot connect to the sandbox at {path}: {source}")]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The runner went away, or the call was cancelled.
+    #[error("cannot finish the call: the sandbox hung up")]
+    HungUp,
+    /// The runner did not carry the request out.
+    #[error("cannot run the call: {reason}")]
+    Refused {
+        /// The runner's sentence.
+        reason: String,
+    },
+    /// The connection failed.
+    #[error("cannot talk to the sandbox: {0}")]
+    Wire(#[from] WireError),
+    /// The runner's answer is no JSON of a reply.
+    #[error("cannot read the sandbox's answer: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// The runner's answer is one to another request, or lacks descriptors.
+    #[error("cannot accept the sandbox's answer: {0}")]
+    Unexpected(&'static str),
+    /// A descriptor is not sealed, or longer than announced.
+    #[error("cannot read what the sandbox handed over: {0}")]
+    Bulk(#[source] io::Error),
+    /// The change set is not what it claims to be.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
+}
+
+/// What a call left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub done: Done,
+    /// Standard output, cut at the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, cut at the limit.
+    pub stderr: Vec<u8>,
+    /// The change set, verified, when there is one; `done.changes` says why if not.
+    pub proposal: Option<Proposal>,
+}
+
+/// What became of an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Application {
+    /// It is in the workspace, durably.
+    Applied {
+        /// Entries.
+        changes: usize,
+        /// It had been applied before.
+        already: bool,
+    },
+    /// The workspace changed meanwhile; nothing was touched.
+    Conflict {
+        /// The first path in conflict.
+        path: String,
+        /// What was expected and found.
+        message: String,
+    },
+}
+
+/// What recovery did, by application id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Completed.
+    pub completed: Vec<String>,
+    /// Discarded: they had not been committed.
+    pub discarded: Vec<String>,
+}
+
+/// One connection to a runner.
+#[derive(Debug)]
+pub struct Instance {
+    connection: Connection,
+}
+
+/// Hangs up on a runner, from any thread.
+#[derive(Debug)]
+pub struct Canceller(UnixStream);
+
+impl Canceller {
+    /// Hangs up. Doing it twice, or after the end, changes nothing.
+    pub fn cancel(&self) {
+        // The only failure is a socket that is closed already.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl Instance {
+    /// Connects to a runner's socket.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`].
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path)
+            .map_err(|source| ClientError::Connect { path: path.to_owned(), source })?;
+        Ok(Self::from_stream(stream))
+    }
+
+    /// Takes a connection that exists.
+    pub fn from_stream(stream: UnixStream) -> Self {
+        Self { connection: Connection::new(stream) }
+    }
+
+    /// A handle that ends this connection from elsewhere.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn canceller(&self) -> io::Result<Canceller> {
+        self.connection.stream().try_clone().map(Canceller)
+    }
+
+    /// Runs a call and waits for its end.
+    ///
+    /// # Errors
+    /// Any but an unhappy end of the program itself, which is an [`Outcome`].
+    pub fn run(&mut self, run: &Run) -> Result<Outcome, ClientError> {
+        let (reply, descriptors) = self.ask(&Request::Run(run.clone()), &[])?;
+        let Reply::Done(done) = reply else { return Err(refusal(reply)) };
+        if done.call != run.call {
+            return Err(ClientError::Unexpected("it is about another call"));
+        }
+        let mut bulk = descriptors.into_iter();
+        let stdout = take(&mut bulk, done.stdout_len)?;
+        let stderr = take(&mut bulk, done.stderr_len)?;
+        let proposal = match &done.changes {
+            Proposed::Changes { digest, .. } => {
+                let manifest = take(&mut bulk, MAX_MANIFEST)?;
+                let contents = take(&mut bulk, MAX_CONTENTS)?;
+                Some(Proposal::verified(&manifest, contents, digest)?)
+            }
+            Proposed::Nothing | Proposed::Refused { .. } => None,
+        };
+        Ok(Outcome { done, stdout, stderr, proposal })
+    }
+
+    /// Asks the zygote what the kernel offers.
+    ///
+    /// # Errors
+    /// The zygote is gone or does not answer the question.
+    pub fn probe(&mut self) -> Result<Probe, ClientError> {
+        match self.ask(&Request::Probe {}, &[])? {
+            (Reply::Probe(probe), _) => Ok(probe),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    /// Has the apply runner put a proposal into the workspace under `id`, once only.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when the proposal is not acceptable; then nothing was touched.
+    pub fn apply(&mut self, id: &str, proposal: &Proposal) -> Result<Application, ClientError> {
+        let manifest = memfd::sealed(c"manifest", &proposal.set.canonical()?).map_err(ClientError::Bulk)?;
+        let contents = memfd::sealed(c"contents", &proposal.contents).map_err(ClientError::Bulk)?;
+        let apply = Apply { id: id.to_owned(), digest: proposal.set.digest()? };
+        match self.ask(&Request::Apply(apply), &[&manifest, &contents])? {
+            (Reply::Applied { changes, already, .. }, _) => Ok(Application::Applied { changes, already }),
+            (Reply::Conflict { path, message, .. }, _) => Ok(Application::Conflict { path, message }),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    /// Has the apply runner finish or discard what a crash interrupted.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when the workspace's journal cannot be read or followed.
+    pub fn recover(&mut self) -> Result<Recovery, ClientError> {
+        match self.ask(&Request::Recover {}, &[])? {
+            (Reply::Recovered { completed, discarded }, _) => Ok(Recovery { completed, discarded }),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        request: &impl Serialize,
+        bulk: &[&OwnedFd],
+    ) -> Result<(Reply, Vec<OwnedFd>), ClientError> {
+        let descriptors: Vec<_> = bulk.iter().map(|fd| fd.as_fd()).collect();
+        match self.connection.send(request, &descriptors) {
+            Err(WireError::Send(error)) if gone(&error) => return Err(ClientError::HungUp),
+            other => other?,
+        }
+        match self.connection.receive() {
+            Err(WireError::Receive(error)) if gone(&error) => Err(ClientError::HungUp),
+            Ok(None) => Err(ClientError::HungUp),
+            Ok(Some(message)) => Ok((serde_json::from_slice(&message.frame)?, message.descriptors)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+fn refusal(reply: Reply) -> ClientError {
+    match reply {
+        Reply::Refused { reason, .. } => ClientError::Refused { reason },
+        _ => ClientError::Unexpected("it does not fit the request"),
+    }
+}
+
+fn take(bulk: &mut impl Iterator<Item = OwnedFd>, most: u64) -> Result<Vec<u8>, ClientError> {
+    let descriptor = bulk.next().ok_or(ClientError::Unexpected("a descriptor is missing"))?;
+    memfd::read_sealed(descriptor, most).map_err(ClientError::Bulk)
+}

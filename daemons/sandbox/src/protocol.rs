@@ -1,0 +1,306 @@
+//! What is said over a sandbox socket: one JSON object per frame, ended by a NUL byte.
+//!
+//! A client sends one [`Request`] and waits for its [`Reply`] before it sends the next; hanging up
+//! cancels the running call with everything that it started. Bulk (output, manifests, contents)
+//! travels beside the frame as sealed memfds, in the order that each message states.
+//! Unknown fields are refused, so that both ends always mean the same.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::limits::Limits;
+
+/// Largest frame in bytes, without its NUL.
+pub const MAX_FRAME: usize = 1024 * 1024;
+
+/// Most descriptors that may travel beside one frame.
+pub const MAX_DESCRIPTORS: usize = 4;
+
+/// Where a call sees the workspace, and its directory at the start.
+pub const WORKSPACE: &str = "/workspace";
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Run one call (runner `zygote`).
+    Run(Run),
+    /// Say what the kernel offers, found out by a trial call (runner `zygote`).
+    Probe {},
+    /// Apply a change set (runner `apply`). Descriptors: manifest, contents.
+    Apply(Apply),
+    /// Finish or discard what a crash interrupted (runner `apply`; also done when it starts).
+    Recover {},
+}
+
+/// One tool call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The call's id, given back in the reply. 1–128 characters of `[A-Za-z0-9._:-]`.
+    pub call: String,
+    /// What runs.
+    pub program: Program,
+    /// Whether the workspace is writable, through an overlay whose upper side becomes the
+    /// proposed change set. Otherwise it is read-only.
+    #[serde(default)]
+    pub overlay: bool,
+    /// What the call may use up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Added to (and winning over) the small fixed environment of a call.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Standard input; without it, `/dev/null`.
+    #[serde(default)]
+    pub stdin: Option<String>,
+}
+
+/// What a call runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Program {
+    /// A program of the sandbox's root, looked up in its `PATH`.
+    Exec {
+        /// Name or path, then arguments; not empty.
+        argv: Vec<String>,
+        /// Directory to start in, relative to the workspace.
+        #[serde(default)]
+        cwd: Option<String>,
+    },
+    /// A tool that is built in: runs in the very same confined child, without `execve`,
+    /// and prints one JSON object.
+    Builtin(Builtin),
+}
+
+/// The built-in tools. Paths are relative to the workspace; `/workspace/…` is accepted too.
+///
+/// Success prints a JSON object and exits with 0; failure prints
+/// `{"error":{"kind":…,"message":…}}` and exits with [`BUILTIN_FAILED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Builtin {
+    /// `{path, content, binary, size, offset, next, truncated}`; `next` is the offset to go on from.
+    /// Bytes that are no UTF-8 become U+FFFD, and `binary` says so.
+    Read {
+        /// The file.
+        path: String,
+        /// First byte.
+        #[serde(default)]
+        offset: u64,
+        /// Most bytes; 256 KiB unless given, 1 MiB at most.
+        #[serde(default)]
+        limit: Option<u64>,
+    },
+    /// `{path, entries:[{name, kind, size}], truncated}`, by name, 2000 at most.
+    List {
+        /// The directory; "." is the workspace.
+        path: String,
+    },
+    /// `{path, exists, kind}`; kind is `file`, `directory`, `symlink`, `other` or null.
+    Exists {
+        /// What to look for; a symlink is not followed.
+        path: String,
+    },
+    /// `{matches:[{path, line, text}], files, truncated}`.
+    Grep {
+        /// A regular expression (Rust's syntax).
+        pattern: String,
+        /// File or directory to search.
+        #[serde(default)]
+        path: Option<String>,
+        /// Only files whose path matches this glob.
+        #[serde(default)]
+        glob: Option<String>,
+        /// Most matches; 200 unless given, 5000 at most.
+        #[serde(default)]
+        max: Option<u32>,
+    },
+    /// `{paths, truncated}`, sorted, 5000 at most.
+    Glob {
+        /// As in `src/**/*.rs`, against paths relative to `path`.
+        pattern: String,
+        /// Directory to search.
+        #[serde(default)]
+        path: Option<String>,
+    },
+    /// `{path, bytes, created}`. Makes missing parent directories. Needs the overlay.
+    Write {
+        /// The file.
+        path: String,
+        /// Its text.
+        content: String,
+        /// What to do with a file that is there.
+        #[serde(default)]
+        mode: WriteMode,
+    },
+}
+
+/// Exit status of a built-in tool that answered with an error object.
+pub const BUILTIN_FAILED: i32 = 65;
+
+/// What [`Builtin::Write`] does with a file that is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// Replaces it.
+    #[default]
+    Overwrite,
+    /// Adds to its end.
+    Append,
+    /// Fails: the file must be new.
+    Create,
+}
+
+/// Asks for a change set to be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Names this application; the same id is applied once only. 1–128 of `[A-Za-z0-9._:-]`.
+    pub id: String,
+    /// SHA-256 of the manifest, hex: what was approved.
+    pub digest: String,
+}
+
+/// What a runner answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// A call ended. Descriptors: stdout, stderr and, for [`Proposed::Changes`], manifest and contents.
+    Done(Done),
+    /// The request was not carried out, and nothing happened.
+    Refused {
+        /// The call's or application's id, where one was readable.
+        #[serde(default)]
+        call: Option<String>,
+        /// A sentence for people.
+        reason: String,
+    },
+    /// What the kernel offers.
+    Probe(Probe),
+    /// The change set is in the workspace, durably.
+    Applied {
+        /// Its id.
+        id: String,
+        /// How many entries it has.
+        changes: usize,
+        /// It had been applied before, and was left as it is.
+        already: bool,
+    },
+    /// The workspace is no longer what the change set was made from; nothing was changed.
+    Conflict {
+        /// The application's id.
+        id: String,
+        /// The first path in conflict.
+        path: String,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// What recovery did.
+    Recovered {
+        /// Applications that were completed.
+        completed: Vec<String>,
+        /// Applications that had not been committed, and are gone.
+        discarded: Vec<String>,
+    },
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {
+    /// The call's id.
+    pub call: String,
+    /// Exit status; none when a signal ended it. 127 and 126 also say that the program could not be
+    /// started, as a shell does.
+    pub exit: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Killed at `wall_ms`.
+    pub timed_out: bool,
+    /// Killed at `output_bytes`.
+    pub output_truncated: bool,
+    /// From the request to the end of its last process, in microseconds.
+    pub duration_us: u64,
+    /// Bytes of standard output.
+    pub stdout_len: u64,
+    /// Bytes of standard error.
+    pub stderr_len: u64,
+    /// What it proposes to change.
+    pub changes: Proposed,
+}
+
+/// What a call proposes to change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Proposed {
+    /// It ran without an overlay, or left no trace in it.
+    Nothing,
+    /// A change set, beside this frame.
+    Changes {
+        /// SHA-256 of the manifest, hex.
+        digest: String,
+        /// How many entries.
+        entries: usize,
+        /// Entries that cannot be part of a change set, such as FIFOs.
+        skipped: usize,
+        /// Bytes of contents.
+        bytes: u64,
+    },
+    /// The changes could not be proposed (too many, too large); they are gone.
+    Refused {
+        /// A sentence for people.
+        reason: String,
+    },
+}
+
+/// What the kernel and the deployment offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Landlock's ABI; 0 where there is none.
+    pub landlock_abi: i32,
+    /// The network namespace holds nothing but its loopback device.
+    pub network_empty: bool,
+    /// A trial call with every layer and an overlay came through.
+    pub ready: bool,
+    /// Why tools are refused, if they are.
+    pub reason: Option<String>,
+}
+
+/// Whether an id may name a call or an application: it also becomes a file name.
+pub fn valid_id(id: &str) -> bool {
+    let fits = (1..=128).contains(&id.len());
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
+    fits && plain && !id.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let text = r#"{"run":{"call":"a","program":{"exec":{"argv":["true"]}},"root":"/"}}"#;
+        assert!(serde_json::from_str::<Request>(text).is_err());
+    }
+
+    #[test]
+    fn the_shortest_run_has_every_default() {
+        let text = r#"{"run":{"call":"a","program":{"exec":{"argv":["true"]}}}}"#;
+        let Request::Run(run) = serde_json::from_str(text).unwrap() else { panic!("not a run") };
+        assert_eq!(run.limits, Limits::default());
+        assert!(!run.overlay);
+    }
+
+    #[test]
+    fn ids_are_plain_names() {
+        for good in ["a", "call-1", "01:ab.c_d"] {
+            assert!(valid_id(good), "{good}");
+        }
+        for bad in ["", ".", "..", ".hidden", "a/b", "a b", "a\0", &"x".repeat(129)] {
+            assert!(!valid_id(bad), "{bad}");
+        }
+    }
+}

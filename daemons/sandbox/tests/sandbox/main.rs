@@ -1,0 +1,9 @@
+//! Both runners as they ship, started as their units would start them, driven over their socket.
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
+#[cfg(feature = "ablation")]
+mod attacks;
+mod calls;
+mod changes;
+mod latency;
+mod launch;

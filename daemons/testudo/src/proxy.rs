@@ -1,0 +1,129 @@
+//! Clients of the five interfaces, as `units/dbus-1/interfaces` has them.
+//!
+//! Bodies are JSON strings; [`crate::action`], [`crate::tool`] and the other modules have their types.
+
+use std::collections::HashMap;
+
+use zbus::proxy;
+use zbus::wire::Variant;
+
+/// Options of a method: `a{sv}`.
+pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
+
+/// Records.
+#[proxy(
+    interface = "org.testudo.Audit1",
+    default_service = "org.testudo.Audit1",
+    default_path = "/org/testudo/Audit1"
+)]
+pub trait Audit1 {
+    /// Keeps a record and answers when it is durable.
+    fn append(&self, record: &str, options: Options<'_>) -> zbus::Result<u64>;
+    /// Records after a sequence number, oldest first.
+    fn log(&self, after: u64, limit: u32, filter: Options<'_>) -> zbus::Result<String>;
+    /// One record.
+    fn show(&self, seq: u64) -> zbus::Result<String>;
+    /// Checks the whole chain.
+    fn verify(&self) -> zbus::Result<String>;
+}
+
+/// Decides.
+#[proxy(
+    interface = "org.testudo.Policy1",
+    default_service = "org.testudo.Policy1",
+    default_path = "/org/testudo/Policy1"
+)]
+pub trait Policy1 {
+    /// Judges a final action.
+    fn decide(&self, action: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Waits for the answer to an approval.
+    #[zbus(name = "Await")]
+    fn await_(&self, approval: &str) -> zbus::Result<String>;
+    /// Uses up an approval, for exactly this digest.
+    fn redeem(&self, approval: &str, digest: &str) -> zbus::Result<()>;
+    /// Gives up a question that nobody needs answered any more.
+    fn withdraw(&self, approval: &str) -> zbus::Result<()>;
+    /// Pending approvals.
+    fn approvals(&self, options: Options<'_>) -> zbus::Result<String>;
+    /// A person's yes to what he was shown.
+    fn approve(&self, approval: &str, digest: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// A person's no.
+    fn deny(&self, approval: &str, reason: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// What would be decided.
+    fn explain(&self, action: &str) -> zbus::Result<String>;
+    /// Checks the text of a policy file.
+    fn check(&self, toml_text: &str, name: &str) -> zbus::Result<String>;
+    /// Asks for the two signals.
+    fn subscribe(&self) -> zbus::Result<()>;
+    /// A person is asked something.
+    #[zbus(signal)]
+    fn approval_requested(&self, seq: u64, approval: String) -> zbus::Result<()>;
+    /// It is settled.
+    #[zbus(signal)]
+    fn approval_resolved(&self, seq: u64, resolution: String) -> zbus::Result<()>;
+}
+
+/// Acts.
+#[proxy(
+    interface = "org.testudo.Tools1",
+    default_service = "org.testudo.Tools1",
+    default_path = "/org/testudo/Tools1"
+)]
+pub trait Tools1 {
+    /// Calls a tool.
+    fn invoke(
+        &self,
+        session: &str,
+        tool: &str,
+        arguments: &str,
+        options: Options<'_>,
+    ) -> zbus::Result<String>;
+    /// Ends a running call.
+    fn cancel(&self, call: &str) -> zbus::Result<bool>;
+    /// The tools.
+    fn catalogue(&self) -> zbus::Result<String>;
+    /// Ends a session's sandbox.
+    fn close_session(&self, session: &str) -> zbus::Result<()>;
+}
+
+/// Infers.
+#[proxy(
+    interface = "org.testudo.Models1",
+    default_service = "org.testudo.Models1",
+    default_path = "/org/testudo/Models1"
+)]
+pub trait Models1 {
+    /// Completes a conversation.
+    fn complete(&self, id: &str, request: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Ends a running completion.
+    fn cancel(&self, id: &str) -> zbus::Result<bool>;
+    /// What there is to ask.
+    fn list(&self) -> zbus::Result<String>;
+    /// A piece of a running completion's text.
+    #[zbus(signal)]
+    fn delta(&self, id: String, seq: u64, text: String) -> zbus::Result<()>;
+}
+
+/// Thinks.
+#[proxy(
+    interface = "org.testudo.Agent1",
+    default_service = "org.testudo.Agent1",
+    default_path = "/org/testudo/Agent1"
+)]
+pub trait Agent1 {
+    /// Says something to the agent.
+    fn send(&self, session: &str, text: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Waits for a turn to end.
+    fn wait(&self, session: &str, turn: &str) -> zbus::Result<String>;
+    /// Ends a turn.
+    fn cancel(&self, session: &str, turn: &str) -> zbus::Result<bool>;
+    /// All sessions.
+    fn sessions(&self) -> zbus::Result<String>;
+    /// One session with its messages.
+    fn session(&self, session: &str) -> zbus::Result<String>;
+    /// Asks for a session's events.
+    fn subscribe(&self, session: &str) -> zbus::Result<()>;
+    /// Something happened in a session.
+    #[zbus(signal)]
+    fn event(&self, session: String, seq: u64, event: String) -> zbus::Result<()>;
+}

@@ -1,0 +1,103 @@
+//! A turn of a conversation as clients of `Agent1` see it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::change::ChangeSummary;
+use crate::refusal::Refusal;
+use crate::verdict::Verdict;
+
+/// One tool call of a turn, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The call's id.
+    pub id: String,
+    /// The tool.
+    pub tool: String,
+    /// The strictest verdict, if it came to one.
+    pub verdict: Option<Verdict>,
+    /// Why it failed, if it did.
+    pub error: Option<Refusal>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The model gave its reply.
+    Replied,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The limit of model calls in one turn was reached.
+    TurnLimit,
+    /// Something that it needs failed; the reply says what.
+    Failed,
+}
+
+/// A finished turn: the answer of `Agent1.Wait`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finished {
+    /// The session.
+    pub session: String,
+    /// The turn's id.
+    pub turn: String,
+    /// What the agent says.
+    pub reply: String,
+    /// What it did.
+    pub calls: Vec<Call>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// What happens during a turn: the body of `Agent1.Event`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// A turn began with this text of a person.
+    TurnStarted {
+        /// The turn's id.
+        turn: String,
+        /// What the person said.
+        text: String,
+    },
+    /// The model says this much more.
+    Text {
+        /// The turn's id.
+        turn: String,
+        /// A piece of the reply.
+        delta: String,
+    },
+    /// A tool is called.
+    CallStarted {
+        /// The turn's id.
+        turn: String,
+        /// The model's id of the call, which the end of it carries too.
+        request: String,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+    },
+    /// A tool call ended.
+    CallFinished {
+        /// The turn's id.
+        turn: String,
+        /// As in `CallStarted`.
+        request: String,
+        /// How it went.
+        call: Call,
+        /// The result, cut to a few lines.
+        preview: String,
+        /// What was applied to the workspace.
+        changes: Vec<ChangeSummary>,
+    },
+    /// The turn is over.
+    TurnFinished {
+        /// How it ended.
+        turn: Finished,
+    },
+}

@@ -1,0 +1,100 @@
+//! The questions of a chat: asked here, answered here or elsewhere, and gone.
+
+use jiff::Timestamp;
+use testudo::approval::{Approval, Outcome, State};
+
+use super::Talk;
+use crate::approvals::{self, ForHowLong};
+use crate::chat::console::Heard;
+use crate::failure::Failure;
+use crate::screen;
+
+impl Talk {
+    pub(super) async fn requested(&mut self, approval: Approval) -> Result<(), Failure> {
+        if self.waiting.iter().any(|known| known.id == approval.id) {
+            return Ok(());
+        }
+        if approval.session != self.session {
+            let note = self.transcript.elsewhere(&approval);
+            return self.print(note).await;
+        }
+        let card = self.transcript.question(&approval, Timestamp::now());
+        self.print(card).await?;
+        if self.ahead == Some(Heard::End) {
+            let id = screen::line(&approval.id);
+            return self
+                .note(&format!("there is no more input: answer with testudoctl approve {id}, or deny {id}"))
+                .await;
+        }
+        self.waiting.push(approval);
+        Ok(())
+    }
+
+    pub(super) async fn resolved(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        let asked = self.waiting.iter().any(|known| known.id == outcome.id);
+        self.waiting.retain(|known| known.id != outcome.id);
+        if self.settled.remove(&outcome.id) || !asked && outcome.state != State::Expired {
+            return Ok(());
+        }
+        let shown = self.transcript.settled(outcome);
+        self.print(shown).await
+    }
+
+    /// Asks about an approval of any session here.
+    pub(super) async fn take_up(&mut self, id: &str) -> Result<(), Failure> {
+        let pending = match approvals::pending(&self.policy, None).await {
+            Ok(pending) => pending,
+            Err(failure) => return self.failed(&failure).await,
+        };
+        let Some(approval) = pending.into_iter().find(|approval| approval.id == id) else {
+            return self.note(&format!("{} does not wait for an answer", screen::line(id))).await;
+        };
+        let card = self.transcript.question(&approval, Timestamp::now());
+        self.print(card).await?;
+        self.waiting.retain(|known| known.id != approval.id);
+        self.waiting.insert(0, approval);
+        Ok(())
+    }
+
+    pub(super) async fn approve(&mut self, id: &str, scope: ForHowLong) -> Result<(), Failure> {
+        let Some(approval) = self.waiting.iter().find(|known| known.id == id) else { return Ok(()) };
+        let answer = approvals::yes(&self.policy, approval, scope).await;
+        self.answered(id, answer).await
+    }
+
+    pub(super) async fn deny(&mut self, id: &str, reason: &str) -> Result<(), Failure> {
+        let answer = approvals::no(&self.policy, id, reason).await;
+        self.answered(id, answer).await
+    }
+
+    async fn answered(&mut self, id: &str, answer: Result<Outcome, Failure>) -> Result<(), Failure> {
+        match answer {
+            Ok(outcome) => {
+                self.waiting.retain(|known| known.id != id);
+                self.settled.insert(id.to_owned());
+                let shown = self.transcript.settled(&outcome);
+                self.print(shown).await
+            }
+            Err(failure) => {
+                self.failed(&failure).await?;
+                // It may be settled by now; a question that nobody can answer must not stay.
+                if let Ok(pending) = approvals::pending(&self.policy, None).await {
+                    self.waiting.retain(|known| pending.iter().any(|one| one.id == known.id));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn look_for_questions(&mut self) -> Result<(), Failure> {
+        match approvals::pending(&self.policy, Some(&self.session)).await {
+            Ok(pending) => {
+                for approval in pending {
+                    self.requested(approval).await?;
+                }
+                Ok(())
+            }
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+}

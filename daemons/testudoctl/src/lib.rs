@@ -1,0 +1,77 @@
+//! The human's hand: one command to talk to the agent, answer its questions, and read the record.
+//!
+//! Layout: [`cli`] is the command line, with one module per noun beside it ([`chat`], [`send`], [`call`],
+//! [`approvals`], [`audit`], [`policy`], [`session`], [`config`], [`status`], [`doctor`], [`manual`]).
+//! [`link`] speaks to the daemons, [`failure`] says what went wrong and what helps, [`page`] writes the answer
+//! for people or as JSON, [`render`] lays things out for people. Nothing that somebody else wrote reaches the
+//! terminal but through [`screen`].
+
+pub mod approvals;
+pub mod audit;
+pub mod call;
+pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod doctor;
+pub mod failure;
+pub mod link;
+pub mod manual;
+pub mod page;
+pub mod paint;
+pub mod policy;
+pub mod render;
+pub mod screen;
+pub mod send;
+pub mod session;
+pub mod status;
+pub mod systemd;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use failure::Failure;
+use page::Page;
+
+/// Runs one command line and gives its exit status.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The reader of a help text may be gone; there is nobody left to tell.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { failure::EXIT_USAGE } else { 0 });
+        }
+    };
+    let page = Page::detect(cli.json);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Output)
+        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &page)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&page),
+    }
+}
+
+async fn dispatch(command: Command, page: &Page) -> Result<(), Failure> {
+    match command {
+        Command::Chat(args) => Box::pin(chat::run(args, page)).await,
+        Command::Send(args) => send::run(args, page).await,
+        Command::Call(args) => call::run(args, page).await,
+        Command::Approvals(args) => approvals::list(args, page).await,
+        Command::Approve(args) => approvals::approve(args, page).await,
+        Command::Deny(args) => approvals::deny(args, page).await,
+        Command::Audit(args) => audit::run(args, page).await,
+        Command::Policy(args) => policy::run(args, page).await,
+        Command::Session(args) => session::run(args, page).await,
+        Command::Status => status::run(page).await,
+        Command::Doctor => doctor::run(page).await,
+        Command::Config(args) => config::run(args, page),
+        Command::Man => manual::man(page),
+        Command::Completions(args) => manual::completions(&args, page),
+    }
+}

@@ -1,0 +1,144 @@
+//! `testudoctl session`: conversations.
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::Value;
+
+use crate::failure::{Doing as _, Failure};
+use crate::link::{self, Link};
+use crate::page::Page;
+use crate::paint::Paint;
+use crate::render::{self, gutter::Gutter};
+use crate::screen;
+
+/// Characters of a tool's outcome in a transcript.
+const OUTCOME: usize = 200;
+
+/// `session`
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List conversations.
+    #[command(
+        after_help = "JSON: [{session, started_at, last_at, messages, turns, running}]\n\nExample: testudoctl session list"
+    )]
+    List,
+    /// Show one conversation.
+    #[command(
+        after_help = "JSON: {session, messages:[{at, role, text, labels, calls, call, tool}], turns:[{turn, reply, end, calls}]}\n\nExample: testudoctl session show main"
+    )]
+    Show {
+        /// Its name.
+        session: String,
+    },
+}
+
+/// Runs `session`.
+///
+/// # Errors
+/// When `agentd` does not answer, or there is no such session.
+pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
+    let link = Link::open().await?;
+    match args.command {
+        Command::List => {
+            let sessions = sessions(&link).await?;
+            if page.is_json() {
+                return Ok(page.json(&sessions)?);
+            }
+            Ok(page.text(&listed(&sessions, page.paint()))?)
+        }
+        Command::Show { session } => {
+            let text = link
+                .agent()
+                .await?
+                .session(&session)
+                .await
+                .doing(format_args!("show session {}", screen::line(&session)))?;
+            let shown: Value = link::read("agentd", &text)?;
+            if page.is_json() {
+                return Ok(page.json(&shown)?);
+            }
+            Ok(page.text(&transcript(&shown, page.width(), page.paint()))?)
+        }
+    }
+}
+
+/// All conversations, as `agentd` lists them.
+///
+/// # Errors
+/// When it does not.
+pub async fn sessions(link: &Link) -> Result<Vec<Value>, Failure> {
+    link::read("agentd", &link.agent().await?.sessions().await.doing("list the sessions")?)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// One line per conversation.
+pub fn listed(sessions: &[Value], paint: Paint) -> String {
+    if sessions.is_empty() {
+        return "There are no conversations yet.\n".to_owned();
+    }
+    let mut out = String::new();
+    for session in sessions {
+        let running = session.get("running").and_then(Value::as_bool).unwrap_or(false);
+        let turns = session.get("turns").and_then(Value::as_u64).unwrap_or(0);
+        out.push_str(&format!(
+            "{} {turns:>4} turns  since {}{}\n",
+            paint.bold(&format!("{:<20}", screen::brief(text(session, "session"), 40))),
+            screen::brief(text(session, "started_at"), 30),
+            if running { paint.yellow("  running") } else { String::new() }
+        ));
+    }
+    out
+}
+
+fn transcript(session: &Value, width: Option<usize>, paint: Paint) -> String {
+    let mut out = String::new();
+    for message in session.get("messages").and_then(Value::as_array).into_iter().flatten() {
+        let content = text(message, "text");
+        match text(message, "role") {
+            "user" => out.push_str(&Gutter::new(paint.green("› "), 2, width).whole(content)),
+            "tool" => {
+                let shown = screen::brief(content, OUTCOME);
+                out.push_str(&Gutter::new(paint.dim("  │ "), 4, width).whole(&shown));
+            }
+            _ => {
+                if !content.is_empty() {
+                    out.push_str(&Gutter::new("  ", 2, width).whole(content));
+                }
+                for call in message.get("calls").and_then(Value::as_array).into_iter().flatten() {
+                    let arguments = call.get("arguments").unwrap_or(&Value::Null);
+                    out.push_str(&render::call::started(text(call, "name"), arguments, width, paint));
+                    out.push('\n');
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_transcript_reads_in_order_and_is_harmless() {
+        let session = json!({"messages": [
+            {"role": "user", "text": "read a"},
+            {"role": "assistant", "text": "", "calls": [{"id": "1", "name": "fs.read", "arguments": {"path": "a"}}]},
+            {"role": "tool", "text": "x\n\u{1b}[2J", "call": "1", "tool": "fs.read"},
+            {"role": "assistant", "text": "It says x."},
+        ]});
+        assert_eq!(
+            transcript(&session, None, Paint::new(false)),
+            "› read a\n→ fs.read path=\"a\"\n  │ x\\n\\u{1b}[2J\n  It says x.\n"
+        );
+    }
+}

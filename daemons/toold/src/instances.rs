@@ -1,0 +1,174 @@
+//! Sandbox instances: one connection for each session, made when it is first needed and kept warm.
+//!
+//! Calls of one session follow each other on its instance. An instance is asked what the kernel offers before its
+//! first call; one that cannot contain a call refuses it with the reason.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use testudo::refusal::{Code, Refusal};
+use testudo_sandbox::changeset::Proposal;
+use testudo_sandbox::client::{Application, ClientError, Instance, Outcome, Recovery};
+use testudo_sandbox::protocol::Run;
+use tokio::sync::watch;
+
+use crate::running;
+
+/// An instance that nobody used for this long is let go.
+const IDLE: Duration = Duration::from_mins(15);
+/// What the client grants a call beyond its own time limit before it hangs up.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The sandboxes of all sessions, and the runner that applies change sets.
+pub struct Instances {
+    sandbox: PathBuf,
+    apply: PathBuf,
+    sessions: Mutex<HashMap<String, Arc<Slot>>>,
+    on_refusal: fn(&str),
+}
+
+struct Slot {
+    instance: tokio::sync::Mutex<Option<Instance>>,
+    used: Mutex<Instant>,
+}
+
+impl Instances {
+    /// Instances behind these two sockets; `on_refusal` hears when the kernel cannot contain calls.
+    pub fn new(sandbox: PathBuf, apply: PathBuf, on_refusal: fn(&str)) -> Self {
+        Self { sandbox, apply, sessions: Mutex::default(), on_refusal }
+    }
+
+    /// Runs a call in its session's instance.
+    ///
+    /// # Errors
+    /// `PLUGIN_UNAVAILABLE`, `PLUGIN_TIMEOUT`, or `HANDLER_ERROR` when it was cancelled.
+    pub async fn run(
+        &self,
+        session: &str,
+        run: Run,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Outcome, Refusal> {
+        let slot = self.slot(session);
+        let stopped = || Refusal::new(Code::HandlerError, "the call was cancelled").in_stage(6);
+        let mut held = tokio::select! {
+            held = slot.instance.lock() => held,
+            () = running::ended(cancelled) => return Err(stopped()),
+        };
+        let mut instance = match held.take() {
+            Some(instance) => instance,
+            None => self.connect().await?,
+        };
+        let canceller = instance.canceller().map_err(|error| unavailable(&error.to_string()))?;
+        let deadline = Duration::from_millis(run.limits.wall_ms) + GRACE;
+        let mut work = tokio::task::spawn_blocking(move || {
+            let result = instance.run(&run);
+            (instance, result)
+        });
+        let (ended, stop) = tokio::select! {
+            ended = &mut work => (ended, None),
+            () = running::ended(cancelled) => {
+                canceller.cancel();
+                (work.await, Some(stopped()))
+            }
+            () = tokio::time::sleep(deadline) => {
+                canceller.cancel();
+                (work.await, Some(Refusal::new(Code::PluginTimeout, "the sandbox did not end the call in time")))
+            }
+        };
+        let (instance, result) = ended.map_err(|_| Refusal::broken())?;
+        if let Some(refusal) = stop {
+            return Err(refusal);
+        }
+        *lock(&slot.used) = Instant::now();
+        match result {
+            Ok(outcome) => {
+                *held = Some(instance);
+                Ok(outcome)
+            }
+            Err(error @ ClientError::Refused { .. }) => {
+                *held = Some(instance);
+                Err(unavailable(&error.to_string()))
+            }
+            Err(error) => Err(unavailable(&error.to_string())),
+        }
+    }
+
+    /// Has the apply runner put a proposal into the workspace, under an id that is applied once only.
+    ///
+    /// # Errors
+    /// `HANDLER_ERROR` for a conflict, `PLUGIN_UNAVAILABLE` when it is not certain what happened.
+    pub async fn apply(&self, id: String, proposal: Proposal) -> Result<usize, Refusal> {
+        let path = self.apply.clone();
+        let work = tokio::task::spawn_blocking(move || Instance::connect(&path)?.apply(&id, &proposal)).await;
+        match work.map_err(|_| Refusal::broken())? {
+            Ok(Application::Applied { changes, .. }) => Ok(changes),
+            Ok(Application::Conflict { path, message }) => Err(Refusal::new(
+                Code::HandlerError,
+                format!("nothing was applied, because the workspace changed meanwhile: {path}: {message}"),
+            )
+            .in_stage(6)),
+            Err(error) => Err(unavailable(&error.to_string())),
+        }
+    }
+
+    /// Has the apply runner finish or discard what a crash interrupted.
+    ///
+    /// # Errors
+    /// When the runner cannot be reached or its journal cannot be followed.
+    pub async fn recover(&self) -> Result<Recovery, Refusal> {
+        let path = self.apply.clone();
+        tokio::task::spawn_blocking(move || Instance::connect(&path)?.recover())
+            .await
+            .map_err(|_| Refusal::broken())?
+            .map_err(|error| unavailable(&error.to_string()))
+    }
+
+    /// Lets a session's instance go. A running call holds it until its end.
+    pub fn close(&self, session: &str) {
+        lock(&self.sessions).remove(session);
+    }
+
+    /// Lets go what nobody used for long; returns how many are left.
+    pub fn evict(&self, now: Instant) -> usize {
+        let mut sessions = lock(&self.sessions);
+        sessions.retain(|_, slot| {
+            slot.instance.try_lock().is_err() || now.saturating_duration_since(*lock(&slot.used)) < IDLE
+        });
+        sessions.len()
+    }
+
+    fn slot(&self, session: &str) -> Arc<Slot> {
+        let fresh =
+            || Arc::new(Slot { instance: tokio::sync::Mutex::new(None), used: Mutex::new(Instant::now()) });
+        lock(&self.sessions).entry(session.to_owned()).or_insert_with(fresh).clone()
+    }
+
+    async fn connect(&self) -> Result<Instance, Refusal> {
+        let path = self.sandbox.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let mut instance = Instance::connect(&path)?;
+            let probe = instance.probe()?;
+            Ok::<_, ClientError>((instance, probe))
+        })
+        .await
+        .map_err(|_| Refusal::broken())?;
+        let (instance, probe) = made.map_err(|error| unavailable(&error.to_string()))?;
+        if probe.ready {
+            return Ok(instance);
+        }
+        let reason = probe.reason.unwrap_or_else(|| "it gives no reason".into());
+        (self.on_refusal)(&reason);
+        Err(unavailable(&format!("this machine cannot contain a call: {reason}")))
+    }
+}
+
+fn unavailable(why: &str) -> Refusal {
+    Refusal::new(Code::PluginUnavailable, why)
+}
+
+/// Nothing that holds a lock here can panic, so a poisoned one still guards a whole value.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

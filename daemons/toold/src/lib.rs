@@ -1,0 +1,21 @@
+//! `toold`: the policy enforcement point.
+//!
+//! Promise: a tool runs only after the six stages of [`pipeline`], what runs is exactly what was decided, what it
+//! writes reaches the workspace only as a change set with a decision of its own, and every outcome is recorded.
+//! `toold` itself can neither read nor write the workspace: all of that happens in the sandbox.
+//!
+//! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`] and [`proposal`] are pure;
+//! [`decision`], [`instances`], [`inflight`] and [`service`] are the shell.
+
+pub mod catalogue;
+pub mod controls;
+pub mod decision;
+pub mod inflight;
+pub mod instances;
+pub mod pipeline;
+pub mod program;
+pub mod proposal;
+pub mod rate;
+pub mod running;
+pub mod service;
+pub mod validation;

@@ -1,0 +1,482 @@
+//! The six stages of a tool call. Every call, from every origin, goes through [`Pipeline::invoke`] and no other way.
+//!
+//! ```text
+//!  1 construct   who asks, in which session       UNAUTHORIZED
+//!  2 known       is there such a tool             UNKNOWN_TOOL
+//!  3 validate    are these its arguments          VALIDATION_FAILED
+//!  4 authorise   may he, and not too often        UNAUTHORIZED, RATE_LIMITED
+//!  5 decide      policy, and a person if it asks  CONFIRMATION_TIMEOUT, CONFIRMATION_DENIED
+//!  6 run         record, contain, propose; then 5 and 6 once more for the proposal
+//! ```
+//! A record is durable before what it is about takes effect, and every refusal is recorded too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use libsystemd::logging::Priority;
+use serde_json::{Value, json};
+use testudo::action::{Action, Effect, Judged, Phase};
+use testudo::config::Toold;
+use testudo::identity::{Caller, Daemon, Principal};
+use testudo::journal;
+use testudo::label::Labels;
+use testudo::record::Entry;
+use testudo::recorder::Recorder;
+use testudo::refusal::{Code, Refusal};
+use testudo::tool::{Outcome, Output};
+use testudo::verdict::Verdict;
+use testudo_sandbox::changeset::Proposal;
+use testudo_sandbox::protocol::Proposed;
+use tokio::sync::watch;
+
+use crate::controls::Controls;
+use crate::decision::{Decider, Permit, Refused};
+use crate::inflight::{Inflight, Journal};
+use crate::instances::Instances;
+use crate::program::{self, Plan};
+use crate::proposal::{self, Shown};
+use crate::rate::RateLimiter;
+use crate::running::{Crowded, Running};
+use crate::validation::{self, Tool};
+
+/// A call as it comes from the bus: nothing in it is believed but the caller.
+pub struct Request<'r> {
+    /// From the bus.
+    pub caller: Caller,
+    /// As given.
+    pub session: &'r str,
+    /// As given.
+    pub tool: &'r str,
+    /// As given, JSON.
+    pub arguments: &'r str,
+    /// An id that the caller wants the call to have.
+    pub call: Option<String>,
+}
+
+/// Everything that a call needs.
+pub struct Pipeline {
+    /// The tools.
+    pub tools: Vec<Tool>,
+    /// Limits.
+    pub config: Toold,
+    /// The way to `policyd`.
+    pub decider: Decider,
+    /// The way to `auditd`.
+    pub recorder: Recorder,
+    /// The way to the sandboxes.
+    pub instances: Instances,
+    /// Calls under way, for people.
+    pub running: Running,
+    /// Calls under way, for a restart.
+    pub inflight: Journal,
+    /// Buckets.
+    pub rate: Mutex<RateLimiter>,
+    /// What is in force.
+    pub controls: Controls,
+}
+
+/// Who asks for what: the result of stage 1.
+struct Identity {
+    requester: Principal,
+    session: String,
+    call: String,
+}
+
+impl Pipeline {
+    /// Carries a call through the six stages. It always ends in an outcome, and the outcome is recorded.
+    pub async fn invoke(self: &Arc<Self>, request: Request<'_>) -> Outcome {
+        let began = Instant::now();
+        let tool_name: String = request.tool.chars().take(128).collect();
+        let mut verdict = None;
+        // Stage 1.
+        let identity = match construct(&request) {
+            Ok(identity) => identity,
+            Err(refusal) => {
+                let call = fresh_call();
+                return self.refuse(&call, "", &tool_name, verdict, refusal, began).await;
+            }
+        };
+        let Identity { session, call, .. } = &identity;
+        let entered = self.running.enter(call, session, &request.caller.connection);
+        let mut cancelled = match entered {
+            Ok(cancelled) => cancelled,
+            Err(crowded) => {
+                let refusal = match crowded {
+                    Crowded::Duplicate => {
+                        Refusal::new(Code::Unauthorized, "a call with this id runs already").in_stage(1)
+                    }
+                    Crowded::Full => Refusal::new(Code::RateLimited, "too many calls run now").after(1.0),
+                };
+                return self.refuse(call, session, &tool_name, verdict, refusal, began).await;
+            }
+        };
+        let result = self.stages(&identity, &request, &mut verdict, &mut cancelled).await;
+        let outcome = match result {
+            Ok(output) => self.finish(call, session, &tool_name, verdict, output, began).await,
+            Err(refusal) => self.refuse(call, session, &tool_name, verdict, refusal, began).await,
+        };
+        self.running.leave(call);
+        outcome
+    }
+
+    /// Stages 2 to 6.
+    async fn stages(
+        &self,
+        identity: &Identity,
+        request: &Request<'_>,
+        verdict: &mut Option<Verdict>,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Output, Refusal> {
+        // Stage 2.
+        let tool = self.tools.iter().find(|tool| tool.spec.name == request.tool).ok_or_else(|| {
+            Refusal::new(Code::UnknownTool, format!("there is no tool `{}`", request.tool.escape_debug()))
+        })?;
+        // Stage 3.
+        let arguments = if self.controls.validate {
+            tool.validate(request.arguments)?
+        } else {
+            validation::parse(request.arguments)?
+        };
+        // Stage 4.
+        self.authorise(identity)?;
+        // Stage 5.
+        let action = Action {
+            tool: tool.spec.name.clone(),
+            arguments,
+            effect: tool.spec.effect,
+            phase: Phase::Call,
+            session: identity.session.clone(),
+            requester: identity.requester.clone(),
+            change_set: None,
+        };
+        let judged = Judged {
+            action,
+            call: identity.call.clone(),
+            taint: Labels::default(),
+            changes: Vec::new(),
+            diff: None,
+            hidden: None,
+        };
+        let permit = self.decide(judged, verdict, cancelled).await?;
+        // Stage 6.
+        let arguments = permit.action().arguments.clone();
+        let (mut output, proposal) = self.run(identity, permit, cancelled).await?;
+        if let Some(proposal) = proposal {
+            let shown = proposal::show(&proposal);
+            let digest = proposal.set.digest().map_err(|_| Refusal::broken())?;
+            if !proposal.set.changes.is_empty() {
+                let action = Action {
+                    tool: tool.spec.name.clone(),
+                    arguments,
+                    effect: Effect::Write,
+                    phase: Phase::Apply,
+                    session: identity.session.clone(),
+                    requester: identity.requester.clone(),
+                    change_set: Some(digest),
+                };
+                let judged = Judged {
+                    action,
+                    call: identity.call.clone(),
+                    taint: output.labels.clone(),
+                    changes: shown.changes.clone(),
+                    diff: Some(shown.diff.clone()),
+                    hidden: shown.hidden.clone(),
+                };
+                let permit = self.decide(judged, verdict, cancelled).await?;
+                self.apply(identity, permit, proposal, &shown).await?;
+            }
+            output.changes = shown.changes;
+            output.diff = Some(shown.diff);
+            if !shown.dropped.is_empty() {
+                note(&mut output.content, "dropped", &json!(shown.dropped));
+            }
+        }
+        Ok(output)
+    }
+
+    /// Stage 4: only our agent and operators have tools, each session its bucket. A refusal takes no token.
+    fn authorise(&self, identity: &Identity) -> Result<(), Refusal> {
+        match &identity.requester {
+            Principal::Daemon(Daemon::Agentd) | Principal::Operator(_) => {}
+            other => return Err(Refusal::new(Code::Unauthorized, format!("{other} may not call tools"))),
+        }
+        if !self.controls.rate {
+            return Ok(());
+        }
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.take(&identity.session, Instant::now()).map_err(|wait| {
+            let seconds = (wait.as_secs_f64() * 1000.0).ceil() / 1000.0;
+            Refusal::new(Code::RateLimited, format!("session {} calls too often", identity.session))
+                .after(seconds)
+        })
+    }
+
+    async fn decide(
+        &self,
+        judged: Judged,
+        verdict: &mut Option<Verdict>,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Permit, Refusal> {
+        let decided = self.decider.decide(judged, cancelled).await;
+        let said = match &decided {
+            Ok(permit) => Some(permit.verdict()),
+            Err((said, _)) => *said,
+        };
+        *verdict = match (*verdict, said) {
+            (Some(before), Some(now)) => Some(before.stricter(now)),
+            (before, now) => before.or(now),
+        };
+        decided.map_err(|(_, refusal): Refused| refusal)
+    }
+
+    /// Stage 6: records that the call is about to run, and runs what the permit names.
+    async fn run(
+        &self,
+        identity: &Identity,
+        permit: Permit,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<(Output, Option<Proposal>), Refusal> {
+        let action = permit.action();
+        let labels = program::labels(&action.tool);
+        let plan = program::plan(&identity.call, action, &self.config)?;
+        self.record_permit(identity, &permit, "call.decided").await?;
+        let run = match plan {
+            Plan::Here(function) => {
+                let content = function(&action.arguments);
+                return Ok((Output { content, labels, ..Output::default() }, None));
+            }
+            Plan::Contained(run) => run,
+        };
+        self.note_inflight(identity, &action.tool, Phase::Call, None)?;
+        let outcome = self.instances.run(&identity.session, *run, cancelled).await?;
+        let (mut content, truncated) = program::result(&action.tool, &outcome)?;
+        if let Proposed::Refused { reason } = &outcome.done.changes {
+            note(&mut content, "changes", &json!(format!("none of its changes can be proposed: {reason}")));
+        }
+        // What was cut in the middle has not finished its changes either.
+        let proposal = if truncated && action.tool == "shell.run" {
+            note(
+                &mut content,
+                "changes",
+                &json!("it was killed at the output limit; its changes were dropped"),
+            );
+            None
+        } else {
+            outcome.proposal
+        };
+        Ok((Output { content, labels, truncated, changes: Vec::new(), diff: None }, proposal))
+    }
+
+    /// Stage 6 for a proposal: records the application, and has exactly what was decided applied, once.
+    async fn apply(
+        &self,
+        identity: &Identity,
+        permit: Permit,
+        proposal: Proposal,
+        shown: &Shown,
+    ) -> Result<(), Refusal> {
+        let action = permit.action();
+        let decided = action.change_set.as_deref();
+        if proposal.set.digest().ok().as_deref() != decided {
+            return Err(Refusal::new(
+                Code::ConfirmationDenied,
+                "this is not the change set that was decided",
+            ));
+        }
+        self.record_permit(identity, &permit, "change.decided").await?;
+        let id = format!("ap-{}", uuid::Uuid::new_v4());
+        self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
+        let count = self.instances.apply(id.clone(), proposal).await?;
+        let paths: Vec<&str> = shown.changes.iter().map(|change| change.path.as_str()).take(100).collect();
+        let entry = Entry::new("change.applied")
+            .session(&identity.session)
+            .call(&identity.call, &action.tool)
+            .decision("applied")
+            .with("application", id)
+            .with("change_set", decided.unwrap_or_default())
+            .with("paths", json!(paths))
+            .with("count", count);
+        if let Err(error) = self.recorder.append(&entry).await {
+            // It has happened, as the durable `change.decided` says it would; the journal keeps the rest.
+            tracing::error!("an applied change set is not in the record: {error}");
+        }
+        journal::event(
+            journal::CHANGES_APPLIED,
+            Priority::Notice,
+            &format!("{count} changes of {} were applied to the workspace", action.tool),
+            &[("SESSION", &identity.session), ("CALL", &identity.call), ("TOOL", &action.tool)],
+        );
+        Ok(())
+    }
+
+    async fn record_permit(&self, identity: &Identity, permit: &Permit, event: &str) -> Result<(), Refusal> {
+        let action = permit.action();
+        let entry = Entry::new(event)
+            .session(&identity.session)
+            .call(&identity.call, &action.tool)
+            .decision(permit.verdict().word())
+            .with("stages", json!(["construct", "known", "validate", "authorise", "decide"]))
+            .with("digest", permit.digest())
+            .with("effect", action.effect.word())
+            .with("phase", action.phase.word())
+            .with("requester", identity.requester.to_string())
+            .with("approval", permit.approval())
+            .with("change_set", action.change_set.as_deref());
+        if self.controls.record {
+            self.recorder
+                .append(&entry)
+                .await
+                .map_err(|error| Refusal::new(Code::PluginUnavailable, error.to_string()))?;
+        }
+        journal::event(
+            journal::CALL_DECIDED,
+            Priority::Info,
+            &format!("{} may {} for {}", action.tool, action.phase.word(), identity.requester),
+            &[
+                ("SESSION", &identity.session),
+                ("CALL", &identity.call),
+                ("TOOL", &action.tool),
+                ("VERDICT", permit.verdict().word()),
+                ("DIGEST", permit.digest()),
+            ],
+        );
+        Ok(())
+    }
+
+    fn note_inflight(
+        &self,
+        identity: &Identity,
+        tool: &str,
+        phase: Phase,
+        application: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let note = Inflight {
+            call: identity.call.clone(),
+            session: identity.session.clone(),
+            tool: tool.to_owned(),
+            phase,
+            application: application.map(str::to_owned),
+        };
+        self.inflight.note(&note).map_err(|error| {
+            Refusal::new(
+                Code::PluginUnavailable,
+                format!("cannot note the call in the state directory: {error}"),
+            )
+        })
+    }
+
+    async fn finish(
+        &self,
+        call: &str,
+        session: &str,
+        tool: &str,
+        verdict: Option<Verdict>,
+        output: Output,
+        began: Instant,
+    ) -> Outcome {
+        let duration_ms = millis(began);
+        self.inflight.clear(call);
+        let entry = Entry::new("call.finished")
+            .session(session)
+            .call(call, tool)
+            .decision("ok")
+            .with("stage", 6)
+            .with("duration_ms", duration_ms)
+            .with("changes", output.changes.len())
+            .with("truncated", output.truncated);
+        if let Err(error) = self.recorder.append(&entry).await {
+            tracing::error!("the end of a call is not in the record: {error}");
+        }
+        journal::event(
+            journal::CALL_FINISHED,
+            Priority::Info,
+            &format!("{tool} finished in {duration_ms} ms"),
+            &[("SESSION", session), ("CALL", call), ("TOOL", tool)],
+        );
+        Outcome {
+            call: call.into(),
+            tool: tool.into(),
+            verdict,
+            duration_ms,
+            result: Some(output),
+            error: None,
+        }
+    }
+
+    async fn refuse(
+        &self,
+        call: &str,
+        session: &str,
+        tool: &str,
+        verdict: Option<Verdict>,
+        refusal: Refusal,
+        began: Instant,
+    ) -> Outcome {
+        let duration_ms = millis(began);
+        self.inflight.clear(call);
+        let code = serde_json::to_value(refusal.code).ok().and_then(|code| code.as_str().map(str::to_owned));
+        let code = code.unwrap_or_default();
+        let entry = Entry::new("call.refused")
+            .session(session)
+            .call(call, tool)
+            .decision(verdict.map_or("deny", Verdict::word))
+            .with("stage", refusal.stage)
+            .with("code", code.as_str())
+            .with("field", refusal.field.as_deref())
+            .with("message", refusal.message.as_str())
+            .with("duration_ms", duration_ms);
+        if let Err(error) = self.recorder.append(&entry).await {
+            tracing::error!("a refused call is not in the record: {error}");
+        }
+        journal::event(
+            journal::CALL_REFUSED,
+            Priority::Warning,
+            &format!("{tool} was refused: {}", refusal.message),
+            &[("SESSION", session), ("CALL", call), ("TOOL", tool), ("CODE", &code)],
+        );
+        Outcome {
+            call: call.into(),
+            tool: tool.into(),
+            verdict,
+            duration_ms,
+            result: None,
+            error: Some(refusal),
+        }
+    }
+}
+
+/// Stage 1: identity comes from the transport; the session's name must be one.
+fn construct(request: &Request<'_>) -> Result<Identity, Refusal> {
+    let unauthorized = |message: String| Refusal::new(Code::Unauthorized, message).in_stage(1);
+    let name = request.session;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if !(1..=64).contains(&name.len())
+        || !plain
+        || !name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    {
+        return Err(unauthorized(
+            "a session is named by 1 to 64 letters, digits, `_` and `-`, the first a letter or digit".into(),
+        ));
+    }
+    let call = request.call.clone().unwrap_or_else(fresh_call);
+    let plain = call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !(1..=64).contains(&call.len()) || !plain {
+        return Err(unauthorized("a call is named by 1 to 64 letters, digits and `-`".into()));
+    }
+    Ok(Identity { requester: request.caller.principal.clone(), session: name.to_owned(), call })
+}
+
+fn fresh_call() -> String {
+    format!("c-{}", uuid::Uuid::new_v4())
+}
+
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Adds a member to a result that is an object.
+fn note(content: &mut Value, key: &str, value: &Value) {
+    if let Some(members) = content.as_object_mut() {
+        members.insert(key.to_owned(), value.clone());
+    }
+}

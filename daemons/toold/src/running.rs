@@ -1,0 +1,103 @@
+//! The calls that run now, and how to end them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// Most calls at one time, of all sessions.
+const MOST: usize = 64;
+
+/// Calls by id.
+#[derive(Debug, Default)]
+pub struct Running {
+    calls: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    connection: String,
+    session: String,
+    cancelled: watch::Sender<bool>,
+}
+
+/// Why a call could not be entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowded {
+    /// A call with this id runs already.
+    Duplicate,
+    /// Too many run.
+    Full,
+}
+
+/// Returns when somebody ends the call.
+pub async fn ended(cancelled: &mut watch::Receiver<bool>) {
+    // The sender lives in the entry until the call leaves, so waiting cannot fail before that.
+    let _ = cancelled.wait_for(|cancelled| *cancelled).await;
+}
+
+impl Running {
+    /// Enters a call; the receiver turns true when somebody ends it.
+    ///
+    /// # Errors
+    /// When it cannot be entered.
+    pub fn enter(
+        &self,
+        call: &str,
+        session: &str,
+        connection: &str,
+    ) -> Result<watch::Receiver<bool>, Crowded> {
+        let mut calls = self.lock();
+        if calls.contains_key(call) {
+            return Err(Crowded::Duplicate);
+        }
+        if calls.len() >= MOST {
+            return Err(Crowded::Full);
+        }
+        let (cancelled, receiver) = watch::channel(false);
+        let entry = Entry { connection: connection.to_owned(), session: session.to_owned(), cancelled };
+        calls.insert(call.to_owned(), entry);
+        Ok(receiver)
+    }
+
+    /// Removes a call that ended.
+    pub fn leave(&self, call: &str) {
+        self.lock().remove(call);
+    }
+
+    /// Ends one call; false when there is none.
+    pub fn cancel(&self, call: &str) -> bool {
+        self.lock().get(call).is_some_and(|entry| entry.cancelled.send(true).is_ok())
+    }
+
+    /// Ends all calls of a connection that left: nobody is there to hear their results.
+    pub fn cancel_connection(&self, connection: &str) {
+        self.cancel_where(|entry| entry.connection == connection);
+    }
+
+    /// Ends all calls of a session.
+    pub fn cancel_session(&self, session: &str) {
+        self.cancel_where(|entry| entry.session == session);
+    }
+
+    /// Ends all calls.
+    pub fn cancel_all(&self) {
+        self.cancel_where(|_| true);
+    }
+
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn cancel_where(&self, which: impl Fn(&Entry) -> bool) {
+        for entry in self.lock().values().filter(|entry| which(entry)) {
+            // Nobody listens any more when the call is just ending.
+            let _ = entry.cancelled.send(true);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

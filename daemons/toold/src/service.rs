@@ -1,0 +1,201 @@
+//! `org.testudo.Tools1` on the bus.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use libsystemd::logging::Priority;
+use serde::Serialize;
+use testudo::config::Config;
+use testudo::daemon::{DaemonError, Lifecycle, state_directory};
+use testudo::fault::Fault;
+use testudo::identity::{Caller, Daemon, Principal};
+use testudo::limits::BUS;
+use testudo::options::GivenOptions;
+use testudo::record::Entry;
+use testudo::recorder::Recorder;
+use testudo::tool::Spec;
+use testudo::{bus, journal};
+use zbus::message::Header;
+use zbus::wire::OwnedVariant;
+use zbus::{Connection, interface};
+
+use crate::catalogue;
+use crate::controls::Controls;
+use crate::decision::Decider;
+use crate::inflight::{Inflight, Journal};
+use crate::instances::Instances;
+use crate::pipeline::{Pipeline, Request};
+use crate::rate::RateLimiter;
+use crate::running::Running;
+use crate::validation::Tool;
+
+/// How often idle sandboxes are looked for.
+const EVICT: Duration = Duration::from_mins(1);
+/// How long running calls may take to end when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The object at `/org/testudo/Tools1`.
+struct Tools {
+    pipeline: Arc<Pipeline>,
+    connection: Connection,
+}
+
+#[interface(name = "org.testudo.Tools1", introspection_docs = false)]
+impl Tools {
+    #[zbus(out_args("outcome"))]
+    async fn invoke(
+        &self,
+        session: &str,
+        tool: &str,
+        arguments: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = self.caller(&header).await?;
+        if arguments.len() > BUS.message {
+            return Err(Fault::TooLarge(format!("the arguments are longer than {} bytes", BUS.message)));
+        }
+        let mut options = GivenOptions::new(options);
+        let call = options.string("call")?;
+        options.finish()?;
+        body(&self.pipeline.invoke(Request { caller, session, tool, arguments, call }).await)
+    }
+
+    #[zbus(out_args("cancelled"))]
+    async fn cancel(&self, call: &str, #[zbus(header)] header: Header<'_>) -> Result<bool, Fault> {
+        let _ = self.caller(&header).await?;
+        Ok(self.pipeline.running.cancel(call))
+    }
+
+    #[zbus(out_args("tools"))]
+    async fn catalogue(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let _ = self.caller(&header).await?;
+        let specs: Vec<&Spec> = self.pipeline.tools.iter().map(|tool| &tool.spec).collect();
+        body(&specs)
+    }
+
+    async fn close_session(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
+        let _ = self.caller(&header).await?;
+        self.pipeline.running.cancel_session(session);
+        self.pipeline.instances.close(session);
+        self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget(session);
+        Ok(())
+    }
+}
+
+impl Tools {
+    /// The bus lets nobody else through; stage 4 says it once more for calls, with a record.
+    async fn caller(&self, header: &Header<'_>) -> Result<Caller, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        match caller.principal {
+            Principal::Daemon(Daemon::Agentd) | Principal::Operator(_) => Ok(caller),
+            ref other => Err(Fault::Denied(format!("{other} may not use tools"))),
+        }
+    }
+}
+
+/// Runs the daemon until it is asked to stop.
+///
+/// # Errors
+/// When the state cannot be opened or the bus is not there.
+pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> Result<(), DaemonError> {
+    let config = config.toold;
+    let inflight = Journal::open(state_directory()?.join("inflight")).map_err(DaemonError::failed)?;
+    let interrupted = inflight.take().map_err(DaemonError::failed)?;
+    let tools: Result<Vec<Tool>, _> = catalogue::specs().into_iter().map(Tool::compile).collect();
+    let tools = tools.map_err(DaemonError::failed)?;
+    let connection = bus::connect().await?;
+    let pipeline = Arc::new(Pipeline {
+        tools,
+        decider: Decider::new(&connection, controls).await?,
+        recorder: Recorder::new(&connection).await?,
+        instances: Instances::new(
+            config.sandbox_socket.clone(),
+            config.apply_socket.clone(),
+            say_unavailable,
+        ),
+        running: Running::default(),
+        inflight,
+        rate: Mutex::new(RateLimiter::new(config.calls_per_minute, config.burst)),
+        config,
+        controls,
+    });
+    let departures = Box::pin(bus::departures(&connection).await?);
+    let tools = Tools { pipeline: pipeline.clone(), connection: connection.clone() };
+    connection.object_server().at(bus::TOOLS_PATH, tools).await?;
+    settle(&pipeline, interrupted).await;
+    connection.request_name(bus::TOOLS).await?;
+    tokio::spawn(watch(pipeline.clone(), departures));
+    tokio::spawn(evict(pipeline.clone()));
+    let status =
+        format!("Offering {} tools; each call is decided, contained and recorded.", pipeline.tools.len());
+    journal::event(journal::DAEMON_READY, Priority::Info, "toold is ready", &[("DAEMON", "toold")]);
+    lifecycle.serve_until_stopped(&status, || async { pipeline.running.count() < usize::MAX }).await;
+    pipeline.running.cancel_all();
+    let drained = async {
+        while pipeline.running.count() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN, drained).await;
+    bus::leave(&connection, bus::TOOLS).await;
+    Ok(())
+}
+
+/// Says in the record what became of the calls that a crash cut off.
+async fn settle(pipeline: &Pipeline, interrupted: Vec<Inflight>) {
+    if interrupted.is_empty() {
+        return;
+    }
+    let recovered = pipeline.instances.recover().await;
+    for call in interrupted {
+        let outcome = match (&call.application, &recovered) {
+            (None, _) => "nothing was applied",
+            (Some(id), Ok(recovery)) if recovery.completed.contains(id) => "its changes were applied in full",
+            (Some(id), Ok(recovery)) if recovery.discarded.contains(id) => "nothing was applied",
+            (Some(_), Ok(_)) => "its changes were applied in full or not at all, before the crash",
+            (Some(_), Err(_)) => "what was applied is not known: the runner cannot be reached",
+        };
+        let entry = Entry::new("call.interrupted")
+            .session(&call.session)
+            .call(&call.call, &call.tool)
+            .decision("interrupted")
+            .with("phase", call.phase.word())
+            .with("application", call.application.as_deref())
+            .with("outcome", outcome);
+        if let Err(error) = pipeline.recorder.append(&entry).await {
+            tracing::error!("an interrupted call is not in the record: {error}");
+        }
+        tracing::warn!(call = call.call, tool = call.tool, "a call was cut off by a crash: {outcome}");
+    }
+}
+
+async fn watch(pipeline: Arc<Pipeline>, mut departures: impl futures_util::Stream<Item = String> + Unpin) {
+    while let Some(gone) = departures.next().await {
+        pipeline.running.cancel_connection(&gone);
+    }
+}
+
+async fn evict(pipeline: Arc<Pipeline>) {
+    let mut tick = tokio::time::interval(EVICT);
+    loop {
+        tick.tick().await;
+        pipeline.instances.evict(Instant::now());
+    }
+}
+
+fn say_unavailable(reason: &str) {
+    testudo::daemon::status(&format!("Tools are refused: {reason}"));
+    journal::event(
+        journal::SANDBOX_UNAVAILABLE,
+        Priority::Error,
+        &format!("calls cannot be contained here, so tools are refused: {reason}"),
+        &[("DAEMON", "toold")],
+    );
+}
+
+fn body<T: Serialize>(value: &T) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| Fault::Internal(format!("cannot write the answer: {error}")))
+}

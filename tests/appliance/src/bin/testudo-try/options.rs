@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  ./try                                        chat with the built-in offline model
+  ./try --workspace ~/project                  chat about a folder of yours
+  OPENAI_API_KEY=… TESTUDO_MODEL=… ./try       chat with a model at OpenAI or, with OPENAI_BASE_URL, elsewhere
+  OLLAMA_HOST=127.0.0.1 TESTUDO_MODEL=… ./try  chat with a local model
+  ./try run testudoctl call fs.list '{}'       one command in a fresh appliance; exits with its status
+
+Nothing is installed on this machine. Needs root for namespaces and private users; asks sudo.";
+
+/// Starts a whole Testudo appliance on a private bus, and a chat with it.
+#[derive(Debug, Parser)]
+#[command(name = "try", version, after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Keep state, logs and workspace in DIR, and go on from what is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+
+    /// Let the agent work on this folder of yours; what it creates belongs to the folder's owner
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+
+    /// The checkout whose units and policies are used
+    #[arg(long, value_name = "DIR", hide = true, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))]
+    pub(crate) source: PathBuf,
+
+    #[command(subcommand)]
+    pub(crate) action: Option<Action>,
+}
+
+/// What to do in the appliance.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run one command with testudoctl on its PATH and pointed at the appliance; exit with its
+    /// status, or 128 and the number of the signal that ended it
+    Run {
+        /// The command and its arguments
+        #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Talk to the agent (the default)
+    Chat,
+}
+
+impl Options {
+    /// The command that the appliance is for.
+    pub(crate) fn command(&self) -> Vec<OsString> {
+        match &self.action {
+            Some(Action::Run { command }) => command.clone(),
+            Some(Action::Chat) | None => vec!["testudoctl".into(), "chat".into()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn parse(words: &[&str]) -> Options {
+        Options::try_parse_from(std::iter::once("try").chain(words.iter().copied())).unwrap()
+    }
+
+    #[test]
+    fn options_of_the_command_are_its_own() {
+        let options = parse(&["--keep", "k", "run", "ls", "--keep", "-l", "--", "x"]);
+        assert_eq!(options.keep.as_deref(), Some(Path::new("k")));
+        assert_eq!(options.command(), ["ls", "--keep", "-l", "--", "x"]);
+    }
+
+    #[test]
+    fn without_a_command_it_is_the_chat() {
+        assert_eq!(parse(&[]).command(), ["testudoctl", "chat"]);
+        assert!(Options::try_parse_from(["try", "run"]).is_err());
+    }
+}

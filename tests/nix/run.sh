@@ -1,0 +1,39 @@
+#!/bin/bash
+# run.sh: parses every Nix file of the repository and evaluates the NixOS module over the cases of cases.nix.
+#
+# Offline, with Debian's nix-bin and a stand-in for nixpkgs' lib: no package set, no other modules of NixOS, no build.
+# A NixOS test in vm-tests/nixos on a machine with Nix remains the proof.
+# With NIXPKGS_LIB=DIR, a real nixpkgs.lib, every case is run with both, and they must agree.
+# Exit status: 0, 1 when something fails, 77 without Nix.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+repository=$(cd "$here/../.." && pwd)
+command -v nix-instantiate >/dev/null || { echo "skip  nix: nix-instantiate is not installed"; exit 77; }
+# Evaluation writes nothing, so it needs no store but a place to pretend one.
+state=$(mktemp -d)
+trap 'rm -rf "$state"' EXIT
+export NIX_STATE_DIR=$state/state NIX_LOG_DIR=$state/log NIX_CONF_DIR=$state/conf HOME=$state
+
+failed=0
+count=0
+while read -r file; do
+  count=$((count + 1))
+  nix-instantiate --parse "$file" >/dev/null 2>"$state/error" || { echo "FAIL  parse: $(grep -m1 error "$state/error") $file"; failed=1; }
+done < <(find "$repository" -name '*.nix' -not -path "$repository/target/*")
+echo "ok    parse        $count files"
+
+# evaluate LIB: the cases' results as JSON
+evaluate() {
+  nix-instantiate --eval --strict --json "$here/run.nix" --arg lib "$1" 2>"$state/error" ||
+    { grep -v nixbld "$state/error"; return 1; }
+}
+evaluate "import $here/lib.nix" >"$state/standin.json" || { cat "$state/standin.json"; exit 1; }
+jq -r '.[] | if .problems == [] then "ok    \(.name)" else "FAIL  \(.name): \(.problems | join("; "))" end' "$state/standin.json"
+jq -e 'all(.[]; .problems == [])' "$state/standin.json" >/dev/null || failed=1
+
+if [ -n "${NIXPKGS_LIB:-}" ]; then
+  evaluate "import $NIXPKGS_LIB" >"$state/real.json" || { cat "$state/real.json"; exit 1; }
+  diff <(jq . "$state/standin.json") <(jq . "$state/real.json") && echo "ok    both libraries agree" || failed=1
+fi
+exit "$failed"

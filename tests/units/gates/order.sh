@@ -1,0 +1,28 @@
+# One order of keys in all units, with a blank line between groups. See ../key-order.
+awk '
+  function complain(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; bad = 1 }
+  FILENAME == ARGV[1] {
+    if (/^#/) next
+    if (/^$/) { group++; next }
+    if ($0 in rank) complain("listed twice: " $0)
+    rank[$0] = ++count; of[$0] = group
+    next
+  }
+  FNR == 1 || /^\[/ { last = 0; lastgroup = 0; blank = 0; next }
+  /^#/ { next }
+  /^$/ { if (blank) complain("two blank lines"); blank = 1; next }
+  {
+    key = $0; sub(/=.*/, "", key)
+    if (!(key in rank)) complain("unknown to key-order: " key)
+    else {
+      if (rank[key] < last) complain(key " comes too late")
+      if (lastgroup && of[key] != lastgroup && !blank) complain("no blank line before " key)
+      if (lastgroup && of[key] == lastgroup && blank) complain("blank line before " key)
+      last = rank[key]; lastgroup = of[key]
+    }
+    blank = 0
+  }
+  END { exit bad }
+' "$(dirname "$0")/../key-order" "$UNITS"/system/*
+names=("$UNITS"/system/*)
+echo "${#names[@]} units in one order"
