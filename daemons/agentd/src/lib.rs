@@ -27,22 +27,19 @@ pub mod window;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use testudo::bus;
+use libsystemd::logging::Priority;
 use testudo::config::Agentd;
 use testudo::daemon::{DaemonError, Lifecycle};
 use testudo::recorder::Recorder;
 use testudo::subscribers::Subscribers;
+use testudo::{bus, journal};
 
 use agent::Agent;
 use models::Models;
 use runner::Peers;
 use store::Store;
 use tools::Tools;
-
-/// The longest that the answers to those who waited may take when the daemon stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Serves until it is asked to stop, with conversations kept in `state`.
 ///
@@ -71,12 +68,9 @@ pub async fn serve(config: &Agentd, state: &Path, lifecycle: Lifecycle) -> Resul
         let _status = agent.status();
         bus::is_connected(&connection, &own_name).await.unwrap_or(false)
     };
+    journal::event(journal::DAEMON_READY, Priority::Info, "agentd is ready", &[("DAEMON", "agentd")]);
     lifecycle.serve_until_stopped(&agent.status(), alive).await;
     agent.drain().await;
-    // Whoever waits for a turn gets its end: the lock is free when every method has sent its answer.
-    let served = connection.object_server().interface::<_, service::Service>(bus::AGENT_PATH).await?;
-    if tokio::time::timeout(LAST_ANSWERS, served.get_mut()).await.is_err() {
-        tracing::warn!("not every caller was answered in time");
-    }
+    bus::leave(&connection, bus::AGENT).await;
     Ok(())
 }

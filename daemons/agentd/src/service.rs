@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use testudo::fault::Fault;
 use testudo::identity::Caller;
+use testudo::options::GivenOptions;
 use zbus::message::Header;
-use zbus::zvariant::OwnedVariant;
+use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
 use crate::agent::Agent;
@@ -24,7 +25,7 @@ impl Service {
 }
 
 /// Every method is for operators alone, whatever the bus policy lets through.
-#[interface(name = "org.testudo.Agent1")]
+#[interface(name = "org.testudo.Agent1", introspection_docs = false)]
 impl Service {
     #[zbus(out_args("turn"))]
     async fn send(
@@ -37,9 +38,7 @@ impl Service {
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, connection).await?;
         let operator = caller.require_operator()?;
-        if let Some(option) = options.keys().next() {
-            return Err(Fault::InvalidArgument(format!("Send takes no option `{option}`")));
-        }
+        GivenOptions::new(options).finish()?;
         self.0.send(SessionName::parse(session)?, text, operator.to_owned()).await
     }
 

@@ -10,7 +10,7 @@ use testudo::refusal::{Code, Refusal};
 use testudo::tool::{Outcome, Spec};
 use thiserror::Error;
 use zbus::Connection;
-use zbus::zvariant::Variant;
+use zbus::wire::Variant;
 
 use crate::stop::StopSignal;
 

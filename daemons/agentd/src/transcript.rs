@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::conversation::Spoken;
 use crate::session::Session;
 
-/// The most bytes of messages in one answer; the newest are kept.
-const LONGEST: usize = 4 * 1024 * 1024;
+/// The most bytes of messages, and of turns, in one answer; the newest are shown.
+const LONGEST: usize = 2 * 1024 * 1024;
 
 /// One line of the list: `session`, `started_at`, `last_at`, `messages`, `turns` and whether one is `running`.
 pub fn overview(session: &Session) -> Value {
@@ -27,21 +27,24 @@ pub fn overview(session: &Session) -> Value {
 /// call and calls) and the turns that ended.
 pub fn transcript(session: &Session) -> Value {
     session.with_conversation(|conversation| {
-        let mut room = LONGEST;
-        let newest = conversation.spoken().rev().map(message).take_while(|message| {
-            let length = message.to_string().len();
-            let fits = length <= room;
-            room = room.saturating_sub(length);
-            fits
-        });
-        let mut messages: Vec<Value> = newest.collect();
-        messages.reverse();
         json!({
             "session": session.name(),
-            "messages": messages,
-            "turns": conversation.finished().collect::<Vec<_>>(),
+            "messages": newest(conversation.spoken().rev().map(message)),
+            "turns": newest(conversation.finished().rev().map(|finished| json!(finished))),
         })
     })
+}
+
+/// From the newest backwards what fits, in the order of time.
+fn newest(backwards: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut room = LONGEST;
+    let fitting = backwards.map_while(|value| {
+        room = room.checked_sub(value.to_string().len())?;
+        Some(value)
+    });
+    let mut values: Vec<Value> = fitting.collect();
+    values.reverse();
+    values
 }
 
 fn message(Spoken { at, said }: &Spoken) -> Value {

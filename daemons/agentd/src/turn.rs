@@ -11,7 +11,9 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
 use testudo::label::Labels;
+use testudo::limits::{self, Limits};
 use testudo::model::{Completion, Finish, ToolCall};
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::Outcome;
@@ -26,8 +28,8 @@ const INVALID_BORNE: u32 = 3;
 const CALLS_AT_ONCE: usize = 8;
 /// The most bytes of a model's text that are kept.
 const LONGEST_TEXT: usize = 64 * 1024;
-/// The most bytes of one call's arguments that are kept for the model to see again; what is run is whole.
-const LONGEST_ARGUMENTS: usize = 16 * 1024;
+/// How much of one call's arguments is kept for the model to see again; what is run is whole.
+const KEPT_ARGUMENTS: Limits = Limits { message: 16 * 1024, string: 16 * 1024, depth: 32 };
 /// The longest name of a tool that is passed on.
 const LONGEST_NAME: usize = 64;
 
@@ -236,8 +238,19 @@ fn replied(text: String, finish: Finish, read: &Labels) -> Next {
     Next { said, ended: None, step: Step::End { end: End::Replied, reply } }
 }
 
+/// Arguments that could make the whole conversation too long or too deep for the bus are kept in part, so that
+/// one call cannot end a session for good.
 fn shortened(call: &ToolCall) -> ToolCall {
-    let arguments = cut::json(&call.arguments, LONGEST_ARGUMENTS).unwrap_or_else(|| call.arguments.clone());
+    let text = call.arguments.to_string();
+    let arguments = if limits::scan(&text, KEPT_ARGUMENTS).is_ok() {
+        call.arguments.clone()
+    } else if limits::scan(&text, Limits { message: usize::MAX, string: usize::MAX, ..KEPT_ARGUMENTS })
+        .is_ok()
+    {
+        cut::json(&call.arguments, KEPT_ARGUMENTS.message).unwrap_or_else(|| call.arguments.clone())
+    } else {
+        Value::from(cut::head(&text, KEPT_ARGUMENTS.message / 2))
+    };
     ToolCall { arguments, ..call.clone() }
 }
 

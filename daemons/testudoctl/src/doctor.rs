@@ -108,6 +108,7 @@ async fn appliance(link: &Link) -> Vec<Check> {
         Ok(check) => check,
         Err(failure) => failed("record", &failure),
     });
+    checks.extend(files(link).await);
     for (name, tool, arguments) in
         [("mediation", "echo", json!({"text": "doctor"})), ("sandbox", "fs.list", json!({}))]
     {

@@ -1,6 +1,7 @@
 //! Calls one method on the bus as whoever it runs as, and says what came of it: the attacker's hand in tests.
 //!
-//! `testudo-caller Policy1 Approve s:a-1 s:DIGEST o:for=once` prints the answer, or the error's name and text with status 1.
+//! `testudo-caller Policy1 Approve s:a-1 s:DIGEST o:for=once` prints the answer, or the error's name and text with status 1;
+//! `testudo-caller --own NAME` tries to own a name; `testudo-caller --introspect NAME` prints what a daemon serves.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -28,6 +29,15 @@ async fn main() -> ExitCode {
 
 async fn call(interface: &str, member: &str, arguments: &[String]) -> Result<String, String> {
     let connection = testudo::bus::connect().await.map_err(|error| error.to_string())?;
+    if interface == "--own" {
+        return connection.request_name(member).await.map(|()| "owned".to_owned()).map_err(|error| said(&error));
+    }
+    if interface == "--introspect" {
+        let path = format!("/{}", member.replace('.', "/"));
+        let introspectable = Some("org.freedesktop.DBus.Introspectable");
+        let reply = connection.call_method(Some(member), path.as_str(), introspectable, "Introspect", &()).await;
+        return reply.and_then(|reply| reply.body().deserialize::<String>()).map_err(|error| said(&error));
+    }
     let name = format!("org.testudo.{interface}");
     let path = format!("/org/testudo/{interface}");
     let reply = if arguments.is_empty() {
@@ -40,12 +50,21 @@ async fn call(interface: &str, member: &str, arguments: &[String]) -> Result<Str
         let body = body.build().map_err(|error| error.to_string())?;
         connection.call_method(Some(name.as_str()), path.as_str(), Some(name.as_str()), member, &body).await
     };
-    let reply = reply.map_err(|error| match error {
-        zbus::Error::MethodError(name, text, _) => format!("{name}: {}", text.unwrap_or_default()),
-        other => other.to_string(),
-    })?;
+    let reply = reply.map_err(|error| said(&error))?;
     let body = reply.body();
     Ok(body.deserialize::<String>().unwrap_or_else(|_| "done".to_owned()))
+}
+
+/// The error's name and text.
+fn said(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::MethodError(name, text, _) => format!("{name}: {}", text.as_deref().unwrap_or_default()),
+        zbus::Error::FDO(error) => match &**error {
+            zbus::fdo::Error::ZBus(error) => said(error),
+            other => format!("{}: {other}", zbus::DBusError::name(other)),
+        },
+        other => other.to_string(),
+    }
 }
 
 fn append<'a>(body: StructureBuilder<'a>, argument: &'a str) -> Result<StructureBuilder<'a>, String> {

@@ -239,7 +239,17 @@ fn long_arguments_are_run_whole_and_kept_short() {
     let mut turn = Turn::new(9, || "c-1".into());
     let next = turn.advance(model("", &[("fs.write", arguments.clone())]));
     assert!(matches!(next.step, Step::Call(call) if call.arguments == arguments));
-    assert!(next.said[0].message.tool_calls[0].arguments.to_string().len() <= LONGEST_ARGUMENTS);
+    assert!(next.said[0].message.tool_calls[0].arguments.to_string().len() <= KEPT_ARGUMENTS.message);
+}
+
+#[test]
+fn deep_arguments_are_run_as_they_are_and_kept_as_text() {
+    let deep: Value =
+        serde_json::from_str(&format!("{{\"a\":{}{}}}", "[".repeat(60), "]".repeat(60))).unwrap();
+    let mut turn = Turn::new(9, || "c-1".into());
+    let next = turn.advance(model("", &[("fs.write", deep.clone())]));
+    assert!(matches!(next.step, Step::Call(call) if call.arguments == deep));
+    assert!(next.said[0].message.tool_calls[0].arguments.is_string());
 }
 
 #[test]

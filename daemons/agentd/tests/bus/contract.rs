@@ -6,7 +6,7 @@ use std::process::Command;
 use testudo::proxy::{Agent1Proxy, Options};
 use testudo::turn::Finished;
 use zbus::fdo::IntrospectableProxy;
-use zbus::zvariant::Variant;
+use zbus::wire::Variant;
 
 use crate::peers::{Audit, Models, say};
 use crate::private_bus::{Agentd, PrivateBus, soon};

@@ -14,7 +14,7 @@ use testudo::tool::{Outcome, Output};
 use tokio::sync::{Notify, mpsc};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::zvariant::OwnedVariant;
+use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
 use crate::private_bus::PrivateBus;

@@ -1,0 +1,119 @@
+//! Who may call what, tried pair by pair on a bus with the shipped policy: what is not in the table is refused by the bus.
+
+use std::collections::BTreeMap;
+
+use testudo_appliance::BusPolicy;
+use testudo_tests::Scene;
+
+const OPERATOR: &[&str] = &["root"];
+const USERS: [&str; 8] = [
+    "root",
+    "testudo-agentd",
+    "testudo-auditd",
+    "testudo-modeld",
+    "testudo-policyd",
+    "testudo-toold",
+    "testudo-work",
+    "nobody",
+];
+
+/// Every method with well-formed arguments, and who may call it.
+fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'static str>)> {
+    let agent_and_people: Vec<&str> = vec!["root", "testudo-agentd"];
+    let people = OPERATOR.to_vec();
+    vec![
+        ("Agent1", "Send", &["s:x", "s:what time is it", "o:"], people.clone()),
+        ("Agent1", "Wait", &["s:x", "s:none"], people.clone()),
+        ("Agent1", "Cancel", &["s:x", "s:none"], people.clone()),
+        ("Agent1", "Sessions", &[], people.clone()),
+        ("Agent1", "Session", &["s:x"], people.clone()),
+        ("Agent1", "Subscribe", &["s:x"], people.clone()),
+        ("Audit1", "Append", &["s:{\"event\":\"x\"}", "o:"], vec!["testudo-agentd", "testudo-modeld", "testudo-policyd", "testudo-toold"]),
+        ("Audit1", "Log", &["t:0", "u:1", "o:"], people.clone()),
+        ("Audit1", "Show", &["t:1"], people.clone()),
+        ("Audit1", "Verify", &[], people.clone()),
+        ("Models1", "Complete", &["s:1", "s:{\"messages\":[],\"tools\":[]}", "o:"], vec!["testudo-agentd"]),
+        ("Models1", "Cancel", &["s:1"], vec!["testudo-agentd"]),
+        ("Models1", "List", &[], agent_and_people.clone()),
+        ("Policy1", "Decide", &["s:{}", "o:"], vec!["testudo-toold"]),
+        ("Policy1", "Await", &["s:a-99"], vec!["testudo-toold"]),
+        ("Policy1", "Redeem", &["s:a-99", "s:00"], vec!["testudo-toold"]),
+        ("Policy1", "Withdraw", &["s:a-99"], vec!["testudo-toold"]),
+        ("Policy1", "Approvals", &["o:"], people.clone()),
+        ("Policy1", "Approve", &["s:a-99", "s:00", "o:"], people.clone()),
+        ("Policy1", "Deny", &["s:a-99", "s:no", "o:"], people.clone()),
+        ("Policy1", "Explain", &["s:{}"], people.clone()),
+        ("Policy1", "Check", &["s:", "s:x"], people.clone()),
+        ("Policy1", "Subscribe", &[], people.clone()),
+        ("Tools1", "Invoke", &["s:x", "s:time.now", "s:{}", "o:"], agent_and_people.clone()),
+        ("Tools1", "Cancel", &["s:c-99"], agent_and_people.clone()),
+        ("Tools1", "Catalogue", &[], agent_and_people.clone()),
+        ("Tools1", "CloseSession", &["s:x"], agent_and_people),
+    ]
+}
+
+fn refused_by_the_bus(said: &str) -> bool {
+    said.contains("org.freedesktop.DBus.Error.AccessDenied")
+}
+
+#[test]
+fn every_forbidden_pair_is_refused_by_the_bus_and_every_allowed_one_is_not() {
+    let scene = Scene::start();
+    let mut wrong = Vec::new();
+    for (interface, member, arguments, allowed) in methods() {
+        for user in USERS {
+            let said = scene.as_user(user, interface, member, arguments);
+            if refused_by_the_bus(&said.stdout) == allowed.contains(&user) {
+                wrong.push(format!("{user} → {interface}.{member}: {}", said.stdout.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_above_has_every_method_of_the_contract() {
+    let mut written: BTreeMap<String, usize> = BTreeMap::new();
+    for interface in ["Agent1", "Audit1", "Models1", "Policy1", "Tools1"] {
+        let file = format!("units/dbus-1/interfaces/org.testudo.{interface}.xml");
+        let text = std::fs::read_to_string(testudo_tests::repository().join(file)).unwrap();
+        for name in text.split("<method name=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            *written.entry(format!("{interface}.{name}")).or_default() += 1;
+        }
+    }
+    let tried = methods().iter().map(|(interface, member, ..)| (format!("{interface}.{member}"), 1)).collect();
+    assert_eq!(written, tried);
+}
+
+#[test]
+fn without_the_policy_the_bus_refuses_nothing() {
+    let scene = Scene::with(|plan| plan.bus_policy = BusPolicy::Open);
+    for (interface, member, arguments, _) in methods() {
+        let said = scene.as_user("nobody", interface, member, arguments);
+        assert!(!refused_by_the_bus(&said.stdout), "{interface}.{member}: {said:?}");
+    }
+}
+
+/// Names are as important as calls: who takes a daemon's name hears what is meant for it.
+#[test]
+fn nobody_can_take_a_daemons_name() {
+    let take = |scene: &Scene, user: &str, interface: &str| {
+        scene.as_user(user, "--own", &format!("org.testudo.{interface}"), &[])
+    };
+    let scene = Scene::start();
+    for interface in ["Agent1", "Audit1", "Models1", "Policy1", "Tools1"] {
+        let unit = match interface {
+            "Agent1" => "agentd",
+            "Audit1" => "auditd",
+            "Models1" => "modeld",
+            "Policy1" => "policyd",
+            _ => "toold",
+        };
+        scene.appliance.stop_unit(unit).unwrap();
+        for user in USERS.into_iter().filter(|user| *user != format!("testudo-{unit}")) {
+            let said = take(&scene, user, interface);
+            assert!(refused_by_the_bus(&said.stdout), "{user} took {interface}: {said:?}");
+        }
+        assert_eq!(take(&scene, &format!("testudo-{unit}"), interface).status, 0, "the probe itself works");
+    }
+}
