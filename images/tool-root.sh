@@ -15,7 +15,7 @@ directory=$1
 shift
 [ ! -e "$directory" ] || { echo "cannot make $directory: it is already there" >&2; exit 1; }
 
-packages=(bash coreutils diffutils findutils gawk git grep gzip patch sed tar "$@")
+packages=(bash coreutils dash diffutils findutils gawk git grep gzip patch sed tar "$@")
 building=$(mktemp -d "$(dirname "$directory")/tool-root.XXXXXX")
 trap 'rm -rf "$building"' EXIT
 
@@ -25,6 +25,9 @@ mmdebstrap --quiet --mode=root --variant=extract --include="$(IFS=,; echo "${pac
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   "${SUITE:-trixie}" "$building/root"
+# Debian makes these in the scripts of its packages, which --variant=extract does not run.
+ln -sf dash "$building/root/usr/bin/sh"
+ln -sf gawk "$building/root/usr/bin/awk"
 # The unit binds the sandbox's own program here.
 mkdir -p "$building/root/usr/lib/testudo"
 mkdir "$directory"

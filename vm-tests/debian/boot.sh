@@ -44,7 +44,7 @@ cleanup() {
   fi
   for hierarchy in "${hierarchies[@]}"; do
     # The last processes leave their cgroups a moment after they ended.
-    for _ in 1 2 3 4 5; do
+    for _ in $(seq 50); do
       [ -d "/sys/fs/cgroup/$hierarchy/$machine" ] || break
       find "/sys/fs/cgroup/$hierarchy/$machine" -depth -type d -exec rmdir {} \; 2>/dev/null || sleep 0.1
     done

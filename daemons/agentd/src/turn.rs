@@ -28,8 +28,10 @@ const INVALID_BORNE: u32 = 3;
 const CALLS_AT_ONCE: usize = 8;
 /// The most bytes of a model's text that are kept.
 const LONGEST_TEXT: usize = 64 * 1024;
-/// How much of one call's arguments is kept for the model to see again; what is run is whole.
-const KEPT_ARGUMENTS: Limits = Limits { message: 16 * 1024, string: 16 * 1024, depth: 32 };
+/// The most bytes of one call's arguments that are kept for the model to see again; what is run is whole.
+const LONGEST_ARGUMENTS: usize = 16 * 1024;
+/// The deepest nesting of arguments that are kept as they are.
+const DEEPEST_ARGUMENTS: usize = 32;
 /// The longest name of a tool that is passed on.
 const LONGEST_NAME: usize = 64;
 
@@ -241,15 +243,11 @@ fn replied(text: String, finish: Finish, read: &Labels) -> Next {
 /// Arguments that could make the whole conversation too long or too deep for the bus are kept in part, so that
 /// one call cannot end a session for good.
 fn shortened(call: &ToolCall) -> ToolCall {
+    let depth = Limits { message: usize::MAX, string: usize::MAX, depth: DEEPEST_ARGUMENTS };
     let text = call.arguments.to_string();
-    let arguments = if limits::scan(&text, KEPT_ARGUMENTS).is_ok() {
-        call.arguments.clone()
-    } else if limits::scan(&text, Limits { message: usize::MAX, string: usize::MAX, ..KEPT_ARGUMENTS })
-        .is_ok()
-    {
-        cut::json(&call.arguments, KEPT_ARGUMENTS.message).unwrap_or_else(|| call.arguments.clone())
-    } else {
-        Value::from(cut::head(&text, KEPT_ARGUMENTS.message / 2))
+    let arguments = match limits::scan(&text, depth) {
+        Ok(()) => cut::json(&call.arguments, LONGEST_ARGUMENTS).unwrap_or_else(|| call.arguments.clone()),
+        Err(_) => Value::from(cut::head(&text, LONGEST_ARGUMENTS / 2)),
     };
     ToolCall { arguments, ..call.clone() }
 }

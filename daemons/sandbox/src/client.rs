@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
 use crate::changeset::{Proposal, ProposalError};
@@ -140,6 +141,15 @@ impl Instance {
     /// No descriptor is left.
     pub fn canceller(&self) -> io::Result<Canceller> {
         self.connection.stream().try_clone().map(Canceller)
+    }
+
+    /// Whether the runner is still there. An idle one ends by its unit's time limit, or is killed; better to know
+    /// before a call than by its failure.
+    pub fn is_alive(&self) -> bool {
+        let flags = PollFlags::POLLIN | PollFlags::POLLRDHUP;
+        let mut poll_fd = [PollFd::new(self.connection.stream().as_fd(), flags)];
+        // Between requests a runner has nothing to say, so anything to hear is its end.
+        matches!(poll(&mut poll_fd, PollTimeout::ZERO), Ok(0))
     }
 
     /// Runs a call and waits for its end.

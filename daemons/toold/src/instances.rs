@@ -56,7 +56,7 @@ impl Instances {
             held = slot.instance.lock() => held,
             () = running::ended(cancelled) => return Err(stopped()),
         };
-        let mut instance = match held.take() {
+        let mut instance = match held.take().filter(Instance::is_alive) {
             Some(instance) => instance,
             None => self.connect().await?,
         };

@@ -239,7 +239,7 @@ fn long_arguments_are_run_whole_and_kept_short() {
     let mut turn = Turn::new(9, || "c-1".into());
     let next = turn.advance(model("", &[("fs.write", arguments.clone())]));
     assert!(matches!(next.step, Step::Call(call) if call.arguments == arguments));
-    assert!(next.said[0].message.tool_calls[0].arguments.to_string().len() <= KEPT_ARGUMENTS.message);
+    assert!(next.said[0].message.tool_calls[0].arguments.to_string().len() <= LONGEST_ARGUMENTS);
 }
 
 #[test]

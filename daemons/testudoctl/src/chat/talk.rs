@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal as NixSignal};
 use testudo::approval::Approval;
 use testudo::proxy::{Agent1Proxy, Options, Policy1Proxy};
 use testudo::turn::{Event, Finished};
@@ -71,6 +72,8 @@ impl Talk {
         agent.subscribe(&session).await.doing(format_args!("follow session {}", screen::line(&session)))?;
         policy.subscribe().await.doing("follow the approvals")?;
         let (end_of, ends) = mpsc::unbounded_channel();
+        // Whoever started this may have left Ctrl-C blocked, as supervisors do for themselves.
+        let _ = SigSet::from(NixSignal::SIGINT).thread_unblock();
         Ok(Self {
             link,
             agent,
@@ -150,7 +153,14 @@ impl Talk {
     async fn handle(&mut self, happened: Happened, question: Option<Question>) -> Result<(), Failure> {
         match happened {
             Happened::Heard(Heard::Line(line)) => self.line(line, question).await,
-            Happened::Heard(Heard::Interrupt) | Happened::Interrupted => self.interrupt().await,
+            Happened::Heard(Heard::Interrupt) => self.interrupt().await,
+            Happened::Interrupted => {
+                if self.console.is_terminal() {
+                    // The terminal has written ^C where the cursor was.
+                    self.print("\n".to_owned()).await?;
+                }
+                self.interrupt().await
+            }
             Happened::Heard(Heard::End) => self.end(question).await,
             Happened::Event { session, event } if session == self.session => self.event(*event).await,
             Happened::Event { .. } => Ok(()),

@@ -94,6 +94,8 @@ impl Transcript {
             }
             End::Failed => out.push_str(&format!("{}\n", paint.red("■ the turn failed"))),
         }
+        // A little air before the next prompt.
+        out.push('\n');
         out
     }
 
@@ -260,14 +262,14 @@ mod tests {
     fn a_turn_reads_from_top_to_bottom() {
         assert_eq!(
             shown(&events("Done.", End::Replied), false),
-            "  I read it.\\u{1b}[2J\n→ fs.read path=\"a\"\n✓ fs.read allowed · 4 ms\n  │ one\n  │ →   two\n  Done.\n"
+            "  I read it.\\u{1b}[2J\n→ fs.read path=\"a\"\n✓ fs.read allowed · 4 ms\n  │ one\n  │ →   two\n  Done.\n\n"
         );
     }
 
     #[test]
     fn what_was_not_streamed_is_said_at_the_end() {
         let shown = shown(&[turn("The model is gone.", End::Failed)], false);
-        assert_eq!(shown, "  The model is gone.\n■ the turn failed\n");
+        assert_eq!(shown, "  The model is gone.\n■ the turn failed\n\n");
     }
 
     #[test]
