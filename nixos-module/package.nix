@@ -13,6 +13,7 @@ rustPlatform.buildRustPackage {
       ../clippy.toml
       ../daemons
       ../tests
+      ../docs/man
       ../policies
       ../units
     ];

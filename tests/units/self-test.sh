@@ -15,6 +15,8 @@ breaks() {
   mkdir -p "$copy/daemons/testudo/src"
   cp "$here/../../daemons/testudo/src/journal.rs" "$copy/daemons/testudo/src/"
   cp -r "$here/../../policies" "$copy/"
+  mkdir -p "$copy/docs"
+  cp -r "$here/../../docs/man" "$copy/docs/"
   sed -i "$3" "$copy/units/$2"
   if cmp -s "$copy/units/$2" "$here/../../units/$2"; then
     echo "FAIL  self-test: '$3' no longer changes $2"

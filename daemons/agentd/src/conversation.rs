@@ -10,7 +10,7 @@ use testudo::turn::{End, Finished};
 
 use crate::said::Said;
 
-/// Messages kept in memory; the file has all of them.
+/// Messages kept in memory, and all of the running turn; the file has all there ever were.
 const MESSAGES_KEPT: usize = 1000;
 /// Finished turns that can be asked for again.
 const TURNS_KEPT: usize = 100;
@@ -100,13 +100,15 @@ impl Conversation {
             Line::Said { at, said, .. } => {
                 self.messages += 1;
                 self.last_at.clone_from(&at);
-                push(&mut self.spoken, Spoken { at, said }, MESSAGES_KEPT);
+                self.spoken.push_back(Spoken { at, said });
             }
             Line::Finished { at, finished } | Line::Interrupted { at, finished } => {
                 self.turns += 1;
                 self.open = None;
                 self.last_at = at;
-                push(&mut self.finished, finished, TURNS_KEPT);
+                let surplus = self.spoken.len().saturating_sub(MESSAGES_KEPT);
+                self.spoken.drain(..surplus);
+                self.note(finished);
             }
         }
     }
@@ -121,9 +123,11 @@ impl Conversation {
         self.finished.iter()
     }
 
-    /// Adds a turn that never began, so that whoever waits for it is told; it is not part of the conversation.
-    pub fn note_unstarted(&mut self, finished: Finished) {
-        push(&mut self.finished, finished, TURNS_KEPT);
+    /// Notes the end of a turn, also of one that never began, so that whoever waits for it is told.
+    pub fn note(&mut self, finished: Finished) {
+        self.finished.push_back(finished);
+        let surplus = self.finished.len().saturating_sub(TURNS_KEPT);
+        self.finished.drain(..surplus);
     }
 
     /// What must be added because the daemon was gone while a turn ran; nothing if none did.
@@ -156,13 +160,6 @@ impl Conversation {
         let calls = reply.map(|spoken| spoken.said.message.tool_calls.as_slice()).unwrap_or_default();
         calls.iter().filter(|call| !answered.contains(&call.id.as_str())).cloned().collect()
     }
-}
-
-fn push<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
-    if queue.len() >= most {
-        queue.pop_front();
-    }
-    queue.push_back(item);
 }
 
 #[cfg(test)]
@@ -221,14 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_counts_are_not() {
+    fn memory_is_bounded_when_a_turn_ends_and_counts_are_not() {
         let mut conversation = started();
         for _ in 0..MESSAGES_KEPT + 5 {
             conversation.take(said(Said::by_owner("x")));
         }
+        assert_eq!(conversation.spoken().count(), MESSAGES_KEPT + 5, "the running turn is whole");
+        for line in conversation.interruption("main", "9") {
+            conversation.take(line);
+        }
         assert_eq!(
             (conversation.spoken().count(), conversation.messages),
-            (MESSAGES_KEPT, MESSAGES_KEPT as u64 + 5)
+            (MESSAGES_KEPT, MESSAGES_KEPT as u64 + 6)
         );
     }
 }

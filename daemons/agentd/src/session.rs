@@ -142,7 +142,7 @@ impl Session {
         let mut state = self.lock();
         state.running = None;
         if !is_kept {
-            state.conversation.note_unstarted(finished);
+            state.conversation.note(finished);
         }
         drop(state);
         self.ended.send_modify(|count| *count += 1);
@@ -194,7 +194,7 @@ impl Session {
         };
         state.waiting.remove(at);
         let finished = self.unstarted(turn, End::Cancelled, "This turn was cancelled before it began.");
-        state.conversation.note_unstarted(finished.clone());
+        state.conversation.note(finished.clone());
         drop(state);
         self.ended.send_modify(|count| *count += 1);
         Ok(Cancelled::Waiting(finished))
@@ -207,7 +207,7 @@ impl Session {
             let mut state = self.lock();
             for pending in std::mem::take(&mut state.waiting) {
                 let why = "This turn did not begin because testudo-agentd stops.";
-                state.conversation.note_unstarted(self.unstarted(&pending.turn, End::Failed, why));
+                state.conversation.note(self.unstarted(&pending.turn, End::Failed, why));
             }
             if let Some((_, stopper)) = &state.running {
                 stopper.stop(Stop::Ending);

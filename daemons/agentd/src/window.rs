@@ -6,7 +6,7 @@
 
 use serde_json::json;
 use testudo::label::Labels;
-use testudo::model::{Message, Role, ToolCall};
+use testudo::model::{Message, Role};
 
 use crate::cut;
 use crate::said::Said;
@@ -34,11 +34,14 @@ pub struct Window {
     pub labels: Labels,
 }
 
-/// A message with the outcomes of all its calls.
-#[derive(Debug, Clone)]
-struct Group {
+/// A message and the outcomes of its calls, as they are in the history.
+struct Group<'a>(Vec<&'a Said>);
+
+/// A group as it is shown.
+struct Shown {
     messages: Vec<Message>,
     labels: Labels,
+    bytes: usize,
 }
 
 /// Chooses from a history, oldest first.
@@ -47,114 +50,108 @@ pub fn window<'a>(history: impl IntoIterator<Item = &'a Said>, bounds: Bounds) -
     let question = groups.iter().rposition(Group::is_question);
     let (earlier, this_turn) = groups.split_at(question.unwrap_or(0));
     let (question, this_turn) = this_turn.split_at(usize::from(question.is_some()));
+    let question: Vec<Shown> = question.iter().filter_map(Group::whole).collect();
 
-    let mut room = bounds.bytes.saturating_sub(question.iter().map(Group::cost).sum());
-    let mut chosen = Vec::new();
-    for (age, group) in this_turn.iter().rev().enumerate() {
-        let group = if age == 0 || group.cost() <= room { group.clone() } else { group.brief() };
-        if age > 0 && group.cost() > room {
+    let mut room = bounds.bytes.saturating_sub(question.iter().map(|shown| shown.bytes).sum());
+    let mut chosen: Vec<Shown> = Vec::new();
+    for whole in this_turn.iter().rev().filter_map(Group::whole) {
+        let is_newest = chosen.is_empty();
+        let shown = if is_newest || whole.bytes <= room { whole } else { whole.brief() };
+        if !is_newest && shown.bytes > room {
             break;
         }
-        room = room.saturating_sub(group.cost());
-        chosen.push(group);
+        room = room.saturating_sub(shown.bytes);
+        chosen.push(shown);
     }
-    chosen.extend(question.iter().cloned());
+    chosen.extend(question);
 
     let mut count = 0;
-    let mut before = Vec::new();
-    for group in earlier.iter().rev() {
-        count += group.messages.len();
-        if count > bounds.messages || group.cost() > room {
+    let mut before: Vec<(bool, Shown)> = Vec::new();
+    for (is_question, shown) in
+        earlier.iter().rev().filter_map(|group| Some((group.is_question(), group.whole()?)))
+    {
+        count += shown.messages.len();
+        if count > bounds.messages || shown.bytes > room {
             break;
         }
-        room -= group.cost();
-        before.push(group.clone());
+        room -= shown.bytes;
+        before.push((is_question, shown));
     }
     // A conversation that does not begin with a person is refused by some models.
-    while before.last().is_some_and(|group| !group.is_question()) {
-        before.pop();
-    }
-    chosen.extend(before);
+    while before.pop_if(|(is_question, _)| !*is_question).is_some() {}
+    chosen.extend(before.into_iter().map(|(_, shown)| shown));
 
     let mut window = Window::default();
-    for group in chosen.into_iter().rev() {
-        window.labels.absorb(&group.labels);
-        window.messages.extend(group.messages);
+    for shown in chosen.into_iter().rev() {
+        window.labels.absorb(&shown.labels);
+        window.messages.extend(shown.messages);
     }
     window
 }
 
-/// Calls without an outcome and outcomes without a call are left out: no model takes them.
-fn groups<'a>(history: impl IntoIterator<Item = &'a Said>) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for Said { message, labels, .. } in history {
-        match (&message.tool_call_id, groups.last_mut()) {
-            (Some(id), Some(group)) if group.awaits(id) => {
-                group.messages.push(message.clone());
-                group.labels.absorb(labels);
-            }
+/// Outcomes that belong to no call of the message before them are left out: no model takes them.
+fn groups<'a>(history: impl IntoIterator<Item = &'a Said>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for said in history {
+        match (&said.message.tool_call_id, groups.last_mut()) {
+            (Some(id), Some(group)) if group.has_call(id) && !group.has_outcome(id) => group.0.push(said),
             (Some(_), _) => {}
-            (None, _) => groups.push(Group { messages: vec![message.clone()], labels: labels.clone() }),
+            (None, _) => groups.push(Group(vec![said])),
         }
     }
-    groups.iter_mut().for_each(Group::drop_unanswered);
-    groups.retain(|group| {
-        !group.messages.iter().all(|message| message.content.is_empty() && message.tool_calls.is_empty())
-    });
     groups
 }
 
-impl Group {
+impl Group<'_> {
     fn is_question(&self) -> bool {
-        self.messages.first().is_some_and(|message| message.role == Role::User)
+        self.0.first().is_some_and(|said| said.message.role == Role::User)
     }
 
-    fn awaits(&self, id: &str) -> bool {
-        let asked =
-            self.messages.first().is_some_and(|first| first.tool_calls.iter().any(|call| call.id == id));
-        asked && !self.has_outcome(id)
+    fn has_call(&self, id: &str) -> bool {
+        self.0.first().is_some_and(|said| said.message.tool_calls.iter().any(|call| call.id == id))
     }
 
     fn has_outcome(&self, id: &str) -> bool {
-        self.messages.iter().any(|message| message.tool_call_id.as_deref() == Some(id))
+        self.0.iter().any(|said| said.message.tool_call_id.as_deref() == Some(id))
     }
 
-    fn drop_unanswered(&mut self) {
-        let answered: Vec<ToolCall> = self
-            .messages
-            .iter()
-            .flat_map(|message| &message.tool_calls)
-            .filter(|call| self.has_outcome(&call.id))
-            .cloned()
-            .collect();
-        if let Some(first) = self.messages.first_mut() {
-            first.tool_calls = answered;
+    /// All of it but calls that have no outcome; nothing if nothing remains.
+    fn whole(&self) -> Option<Shown> {
+        let mut labels = Labels::default();
+        let mut messages = Vec::with_capacity(self.0.len());
+        for said in &self.0 {
+            labels.absorb(&said.labels);
+            let mut message = said.message.clone();
+            message.tool_calls.retain(|call| self.has_outcome(&call.id));
+            messages.push(message);
         }
+        let is_empty = |message: &Message| message.content.is_empty() && message.tool_calls.is_empty();
+        (!messages.iter().all(is_empty)).then(|| Shown::new(messages, labels))
     }
+}
 
-    fn cost(&self) -> usize {
-        self.messages
-            .iter()
-            .map(|message| serde_json::to_string(message).map_or(usize::MAX / 2, |text| text.len()))
-            .sum()
+impl Shown {
+    fn new(messages: Vec<Message>, labels: Labels) -> Self {
+        let length = |message| serde_json::to_string(message).map_or(usize::MAX / 2, |text| text.len());
+        let bytes = messages.iter().map(length).sum();
+        Self { messages, labels, bytes }
     }
 
     /// What was done, without what it gave.
-    fn brief(&self) -> Self {
-        let messages = self.messages.iter().map(|message| {
-            let mut brief = message.clone();
-            if brief.role == Role::Tool {
-                brief.content =
-                    json!({"note": "left out to save room: ask again if it is needed"}).to_string();
+    fn brief(mut self) -> Self {
+        for message in &mut self.messages {
+            message.content = if message.role == Role::Tool {
+                json!({"note": "left out to save room: ask again if it is needed"}).to_string()
             } else {
-                brief.content = cut::text(&brief.content, BRIEF).into_owned();
+                cut::text(&message.content, BRIEF).into_owned()
+            };
+            for call in &mut message.tool_calls {
+                if let Some(short) = cut::json(&call.arguments, BRIEF) {
+                    call.arguments = short;
+                }
             }
-            for call in &mut brief.tool_calls {
-                call.arguments = cut::json(&call.arguments, BRIEF).unwrap_or_else(|| call.arguments.clone());
-            }
-            brief
-        });
-        Self { messages: messages.collect(), labels: self.labels.clone() }
+        }
+        Self::new(self.messages, self.labels)
     }
 }
 

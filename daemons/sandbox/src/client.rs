@@ -146,7 +146,7 @@ impl Instance {
     /// Whether the runner is still there. An idle one ends by its unit's time limit, or is killed; better to know
     /// before a call than by its failure.
     pub fn is_alive(&self) -> bool {
-        let flags = PollFlags::POLLIN | PollFlags::POLLRDHUP;
+        let flags = PollFlags::POLLIN;
         let mut poll_fd = [PollFd::new(self.connection.stream().as_fd(), flags)];
         // Between requests a runner has nothing to say, so anything to hear is its end.
         matches!(poll(&mut poll_fd, PollTimeout::ZERO), Ok(0))

@@ -64,7 +64,7 @@ where
     let mut arguments = std::env::args_os().skip(1);
     match (arguments.next(), arguments.next(), arguments.next()) {
         (None, ..) => run_with(name, None, serve),
-        (Some(flag), Some(path), None) if flag == "--config" => run_with(name, Some(PathBuf::from(path)), serve),
+        (Some(flag), Some(path), None) if flag == "--config" => run_with(name, Some(Path::new(&path)), serve),
         _ => {
             eprintln!("Usage: testudo-{name} [--config FILE]\nStarted by systemd; see testudoctl(1) for people.");
             ExitCode::from(EXIT_USAGE)
@@ -73,13 +73,13 @@ where
 }
 
 /// As [`run`], with the configuration file named by the caller instead of the arguments.
-pub fn run_with<F, S>(name: &'static str, named: Option<PathBuf>, serve: S) -> ExitCode
+pub fn run_with<F, S>(name: &'static str, named: Option<&Path>, serve: S) -> ExitCode
 where
     S: FnOnce(Config, Lifecycle) -> F,
     F: Future<Output = Result<(), DaemonError>>,
 {
     journal::start();
-    let result = config::load(named.as_deref()).map_err(DaemonError::from).and_then(|config| {
+    let result = config::load(named).map_err(DaemonError::from).and_then(|config| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

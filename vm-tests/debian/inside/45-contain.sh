@@ -29,9 +29,9 @@ for command in \
   'unshare --user true' \
   'bash -c "echo >/dev/udp/127.0.0.1/9"'; do
   probe="($command) >/dev/null 2>&1 && echo done || echo refused"
-  equal "in a tool call: $command" refused "$(answer "$probe")"
+  equal "in a tool call: $command" "refused" "$(answer "$probe")"
   # The same shell outside can do it, so it is the sandbox that refused.
-  equal "outside: $command" done "$(in_unit PrivateMounts=yes -- sh -c "$probe")"
+  equal "outside: $command" "done" "$(in_unit PrivateMounts=yes -- sh -c "$probe")"
 done
 
 unit=$(systemctl --no-legend --plain list-units 'testudo-sandbox@*' | awk 'NR == 1 { print $1 }')

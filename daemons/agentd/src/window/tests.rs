@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use testudo::label::Source;
+use testudo::model::ToolCall;
 
 use super::*;
 

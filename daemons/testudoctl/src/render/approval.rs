@@ -67,7 +67,11 @@ pub fn changed(change: &ChangeSummary) -> String {
     let (path, kind) = (screen::line(&change.path), screen::line(&change.kind));
     let target =
         change.target.as_deref().map_or_else(String::new, |target| format!(" -> {}", screen::line(target)));
-    let size = if change.sha256.is_some() { format!("{} bytes", change.size) } else { String::new() };
+    let size = match (change.sha256.is_some(), change.size) {
+        (false, _) => String::new(),
+        (true, 1) => "1 byte".to_owned(),
+        (true, size) => format!("{size} bytes"),
+    };
     let mode = change.mode.map_or_else(String::new, |mode| format!("mode {mode:04o}"));
     let facts: Vec<String> = [size, mode].into_iter().filter(|fact| !fact.is_empty()).collect();
     let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };

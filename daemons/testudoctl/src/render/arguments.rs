@@ -25,7 +25,8 @@ pub fn full(arguments: &Value, prefix: &str, indent: usize, width: Option<usize>
             Some(text) if text.contains('\n') || text.chars().count() > INLINE => {
                 let lines = text.lines().count();
                 let end = if text.ends_with('\n') { "" } else { ", no newline at the end" };
-                let head = format!("{} lines, {} bytes{end}", lines, text.len());
+                let plural = if lines == 1 { "" } else { "s" };
+                let head = format!("{lines} line{plural}, {} bytes{end}", text.len());
                 out.push_str(&format!("{prefix}{} {}\n", paint.bold(&name), paint.dim(&head)));
                 let body = text.split_terminator('\n').map(screen::source_line);
                 let inner = format!("{prefix}  {} ", paint.dim("▏"));

@@ -5,6 +5,7 @@ use testudo::verdict::Verdict;
 
 use crate::paint::Paint;
 use crate::render::clock;
+use crate::render::gutter::Gutter;
 use crate::screen;
 
 /// The tool and its arguments in short.
@@ -18,15 +19,16 @@ pub fn started(tool: &str, arguments: &serde_json::Value, width: Option<usize>, 
     format!("{} {} {}", paint.dim("→"), paint.cyan(&tool), paint.dim(&format!("{cut}{more}")))
 }
 
-/// How it ended.
+/// How it ended, with a newline: one line, and the message of an error below it behind a gutter.
 pub fn finished(
     tool: &str,
     verdict: Option<Verdict>,
     error: Option<&Refusal>,
     duration_ms: u64,
+    width: Option<usize>,
     paint: Paint,
 ) -> String {
-    let tool = screen::brief(tool, 40);
+    let tool = paint.cyan(&screen::brief(tool, 40));
     let time = clock::duration(duration_ms);
     match error {
         None => {
@@ -35,25 +37,28 @@ pub fn finished(
                 Some(Verdict::Deny) => "denied",
                 Some(Verdict::Allow) | None => "allowed",
             };
-            format!("{} {} {}", paint.green("✓"), paint.cyan(&tool), paint.dim(&format!("{word} · {time}")))
+            format!("{} {tool} {}\n", paint.green("✓"), paint.dim(&format!("{word} · {time}")))
         }
         Some(refusal) => format!(
-            "{} {} {} {}",
+            "{} {tool} {} {}\n{}",
             paint.red("✗"),
-            paint.cyan(&tool),
-            paint.red(&refused(refusal)),
-            paint.dim(&format!("· {time}"))
+            paint.red(&code_word(refusal.code)),
+            paint.dim(&format!("· {time}")),
+            Gutter::new("  ", 2, width).whole(&message(refusal))
         ),
     }
 }
 
 /// The error of a call, in one line.
 pub fn refused(refusal: &Refusal) -> String {
-    let code = code_word(refusal.code);
-    let field =
-        refusal.field.as_deref().map_or_else(String::new, |field| format!(" at {}", screen::line(field)));
+    format!("{}: {}", code_word(refusal.code), message(refusal))
+}
+
+fn message(refusal: &Refusal) -> String {
+    let field = refusal.field.as_deref().filter(|field| !field.is_empty());
+    let field = field.map_or_else(String::new, |field| format!("{}: ", screen::line(field)));
     let after = refusal.retry_after.map_or_else(String::new, |seconds| format!(" (again in {seconds:.1} s)"));
-    format!("{code}{field}: {}{after}", screen::line(&refusal.message))
+    format!("{field}{}{after}", screen::line(&refusal.message))
 }
 
 fn code_word(code: Code) -> String {
@@ -68,15 +73,15 @@ mod tests {
     #[test]
     fn the_end_of_a_call_names_what_matters() {
         let plain = Paint::new(false);
-        assert_eq!(finished("echo", Some(Verdict::Allow), None, 3, plain), "✓ echo allowed · 3 ms");
+        assert_eq!(finished("echo", Some(Verdict::Allow), None, 3, None, plain), "✓ echo allowed · 3 ms\n");
         assert_eq!(
             finished("fs.write", Some(Verdict::Ask), None, 3_200, plain),
             "✓ fs.write approved · 3.2 s"
         );
         let refusal = Refusal::new(Code::ValidationFailed, "missing\nfield").at("/path");
         assert_eq!(
-            finished("fs.read", None, Some(&refusal), 0, plain),
-            "✗ fs.read VALIDATION_FAILED at /path: missing\\nfield · 0 ms"
+            finished("fs.read", None, Some(&refusal), 0, None, plain),
+            "✗ fs.read VALIDATION_FAILED · 0 ms\n  /path: missing\\nfield\n"
         );
     }
 
