@@ -54,9 +54,13 @@ impl Started {
     /// Waits for its end.
     ///
     /// # Panics
-    /// When it cannot be waited for.
+    /// When it does not end soon: nothing that fails may hang.
     pub fn finish(self) -> Said {
-        Said::of(&self.0.wait_with_output().expect("a child can be waited for"))
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(self.0.wait_with_output()));
+        let output =
+            ended.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it did not end within {PATIENCE:?}"));
+        Said::of(&output.expect("a child can be waited for"))
     }
 }
 
@@ -97,7 +101,8 @@ impl Scene {
     pub fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let mut plan = plan();
         change(&mut plan);
-        let appliance = Appliance::start(plan).unwrap_or_else(|error| panic!("the appliance does not start: {error}"));
+        let appliance =
+            Appliance::start(plan).unwrap_or_else(|error| panic!("the appliance does not start: {error}"));
         Self { appliance }
     }
 
@@ -194,7 +199,9 @@ impl Scene {
     pub fn as_user(&self, user: &str, interface: &str, member: &str, arguments: &[&str]) -> Said {
         let program = Plan::bin_dir_of_test().expect("a test knows where it is").join("testudo-caller");
         let mut command = self.appliance.run_as(user, program).expect("the user exists");
-        Said::of(&command.arg(interface).arg(member).args(arguments).output().expect("the caller can be started"))
+        Said::of(
+            &command.arg(interface).arg(member).args(arguments).output().expect("the caller can be started"),
+        )
     }
 
     /// The content of a file of the workspace.
@@ -240,4 +247,3 @@ pub fn wait<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
-

@@ -37,11 +37,10 @@ fn silence_expires_into_a_denial() {
     let attack = |scene: &Scene| {
         let (call, approval) = propose(scene);
         // The clock of the appliance decides; the test only waits for what it says.
-        let late = testudo_tests::wait("the end of the approval", || {
-            let still = scene.approvals().iter().any(|other| other["id"] == approval["id"]);
-            (!still).then_some(())
+        testudo_tests::wait("the end of the approval", || {
+            let waits = scene.approvals().iter().any(|other| other["id"] == approval["id"]);
+            (!waits).then_some(true)
         });
-        let () = late;
         let yes = scene.ctl(&["approve", &id(&approval), "--digest", &text(&approval, "digest")]);
         (call.finish().json(), yes)
     };
@@ -101,7 +100,10 @@ fn a_yes_for_another_digest_is_refused() {
     };
     let scene = Scene::start();
     let (call, approval, said) = attack(&scene);
-    assert!(said.stdout.starts_with("org.testudo.Error.Denied: approval a-1 is for another action"), "{said:?}");
+    assert!(
+        said.stdout.starts_with("org.testudo.Error.Denied: approval a-1 is for another action"),
+        "{said:?}"
+    );
     assert_eq!(scene.file("a.txt"), None);
     assert!(scene.recorded("approval.refused", |record| record["detail"]["by"] == "root"));
     assert_eq!(scene.ctl(&["deny", &id(&approval), "--reason", "done"]).status, 0);
@@ -113,9 +115,8 @@ fn a_yes_for_another_digest_is_refused() {
     assert_eq!(call.finish().status, 0);
 }
 
-/// A taken-over `toold` has one action approved and asks leave to do another one.
 #[test]
-fn what_was_approved_is_what_may_run() {
+fn a_question_whose_asker_is_gone_leads_nowhere() {
     let action = json!({
         "action": {
             "tool": "fs.write", "arguments": { "path": "a", "content": "harmless" }, "effect": "write", "phase": "apply",
@@ -123,51 +124,81 @@ fn what_was_approved_is_what_may_run() {
         },
         "call": "c-1", "changes": [], "diff": "harmless"
     });
-    let redeem_another = |scene: &Scene| {
-        // The question must outlive its asker for this, so the asker stays on the bus: it is a daemon's own call.
-        let decision = scene.as_user("testudo-toold", "Policy1", "Decide", &[&format!("s:{action}"), "o:"]);
-        decision
-    };
     let scene = Scene::start();
-    let decision = redeem_another(&scene).json();
+    let decision =
+        scene.as_user("testudo-toold", "Policy1", "Decide", &[&format!("s:{action}"), "o:"]).json();
     assert_eq!(decision["verdict"], "ask", "{decision}");
     let approval = text(&decision, "approval");
-    // Who asked has left the bus, so the question is withdrawn: a yes can lead nowhere.
-    let gone = testudo_tests::wait("the withdrawal", || {
-        scene.recorded("approval.withdrawn", |record| record["detail"]["approval"] == approval).then_some(true)
+    testudo_tests::wait("the withdrawal", || {
+        scene
+            .recorded("approval.withdrawn", |record| record["detail"]["approval"] == approval)
+            .then_some(true)
     });
-    assert!(gone);
+    let digest = text(&decision, "digest");
     let yes = scene.as_user(
         "root",
         "Policy1",
         "Approve",
-        &[&format!("s:{approval}"), &format!("s:{}", text(&decision, "digest")), "o:"],
+        &[&format!("s:{approval}"), &format!("s:{digest}"), "o:"],
     );
-    assert_eq!(yes.status, 1, "{yes:?}");
+    assert!(yes.stdout.contains("withdrawn already"), "{yes:?}");
+}
+
+/// A taken-over `toold` has one action approved and wants leave to do another one with that yes.
+#[test]
+fn what_was_approved_is_what_may_run() {
+    let attack = |binding: bool| {
+        let scene = Scene::with(|plan| {
+            // This toold runs without using its yes up, which leaves it for the attacker.
+            ablated(plan, "toold", "redeem");
+            if !binding {
+                ablated(plan, "policyd", "digest-binding");
+            }
+        });
+        let (call, approval) = propose(&scene);
+        scene.approve(&approval);
+        assert_eq!(call.finish().status, 0);
+        let other = "f".repeat(64);
+        let said = scene.as_user(
+            "testudo-toold",
+            "Policy1",
+            "Redeem",
+            &[&format!("s:{}", id(&approval)), &format!("s:{other}")],
+        );
+        let refused = scene.recorded("approval.refused", |record| record["detail"]["by"] == "toold");
+        (said, refused)
+    };
+    let (said, refused) = attack(true);
+    assert!(
+        said.stdout.starts_with("org.testudo.Error.Denied: approval a-1 is for another action"),
+        "{said:?}"
+    );
+    assert!(refused);
+    let (said, _) = attack(false);
+    assert_eq!(said.status, 0, "without the binding a yes is good for anything: {said:?}");
 }
 
 #[test]
-fn an_approval_cannot_be_used_for_other_arguments_or_twice() {
-    let attack = |scene: &Scene, digest: Option<&str>| {
+fn an_approval_cannot_be_used_twice() {
+    let attack = |scene: &Scene| {
         let (call, approval) = propose(scene);
         scene.approve(&approval);
         assert_eq!(call.finish().status, 0);
-        let real = text(&approval, "digest");
-        let digest = digest.unwrap_or(&real);
-        scene.as_user("testudo-toold", "Policy1", "Redeem", &[&format!("s:{}", id(&approval)), &format!("s:{digest}")])
+        let digest = text(&approval, "digest");
+        scene.as_user(
+            "testudo-toold",
+            "Policy1",
+            "Redeem",
+            &[&format!("s:{}", id(&approval)), &format!("s:{digest}")],
+        )
     };
-    let other = "f".repeat(64);
-
     let scene = Scene::start();
-    let said = attack(&scene, Some(&other));
-    assert!(said.stdout.contains("is for another action"), "{said:?}");
-    assert!(scene.recorded("approval.refused", |record| record["detail"]["by"] == "toold"));
-    let scene = Scene::start();
-    let said = attack(&scene, None);
+    let said = attack(&scene);
     assert!(said.stdout.contains("redeemed already"), "{said:?}");
+    assert!(scene.recorded("approval.refused", |record| record["detail"]["by"] == "toold"));
 
     let scene = Scene::with(|plan| ablated(plan, "policyd", "single-use"));
-    assert_eq!(attack(&scene, None).status, 0, "without single use, a yes works for ever");
+    assert_eq!(attack(&scene).status, 0, "without single use, a yes works for ever");
 }
 
 #[test]
@@ -242,8 +273,14 @@ fn a_yes_for_the_session_covers_the_same_shape_there_and_no_other() {
     assert_eq!(asked["tool"], "shell.run");
     assert_eq!(scene.ctl(&["deny", &id(&asked), "--reason", "no"]).status, 0);
     assert_eq!(other_tool.finish().status, 1);
-    let other_session =
-        scene.ctl_start(&["call", "fs.write", r#"{"path":"d.txt","content":"x"}"#, "--session", "other", "--json"]);
+    let other_session = scene.ctl_start(&[
+        "call",
+        "fs.write",
+        r#"{"path":"d.txt","content":"x"}"#,
+        "--session",
+        "other",
+        "--json",
+    ]);
     let asked = scene.next_approval(&[]);
     assert_eq!(asked["session"], "other");
     assert_eq!(scene.ctl(&["deny", &id(&asked), "--reason", "no"]).status, 0);

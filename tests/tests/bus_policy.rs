@@ -28,7 +28,12 @@ fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'
         ("Agent1", "Sessions", &[], people.clone()),
         ("Agent1", "Session", &["s:x"], people.clone()),
         ("Agent1", "Subscribe", &["s:x"], people.clone()),
-        ("Audit1", "Append", &["s:{\"event\":\"x\"}", "o:"], vec!["testudo-agentd", "testudo-modeld", "testudo-policyd", "testudo-toold"]),
+        (
+            "Audit1",
+            "Append",
+            &["s:{\"event\":\"x\"}", "o:"],
+            vec!["testudo-agentd", "testudo-modeld", "testudo-policyd", "testudo-toold"],
+        ),
         ("Audit1", "Log", &["t:0", "u:1", "o:"], people.clone()),
         ("Audit1", "Show", &["t:1"], people.clone()),
         ("Audit1", "Verify", &[], people.clone()),
@@ -81,7 +86,8 @@ fn the_table_above_has_every_method_of_the_contract() {
             *written.entry(format!("{interface}.{name}")).or_default() += 1;
         }
     }
-    let tried = methods().iter().map(|(interface, member, ..)| (format!("{interface}.{member}"), 1)).collect();
+    let tried =
+        methods().iter().map(|(interface, member, ..)| (format!("{interface}.{member}"), 1)).collect();
     assert_eq!(written, tried);
 }
 

@@ -71,7 +71,8 @@ fn every_tool_works_from_plain_sentences() {
 fn one_message_can_have_several_steps() {
     let scene = Scene::start();
     scene.put("a.txt", "first\n");
-    let said = scene.ctl(&["send", "--wait", "--json", "read a.txt, then run ls -la and then search for first"]);
+    let said =
+        scene.ctl(&["send", "--wait", "--json", "read a.txt, then run ls -la and then search for first"]);
     let answer = said.json();
     let tools: Vec<String> =
         answer["calls"].as_array().unwrap().iter().map(|call| text(call, "tool")).collect();
@@ -82,7 +83,8 @@ fn one_message_can_have_several_steps() {
 fn what_a_command_writes_is_a_proposal_too() {
     let scene = Scene::start();
     scene.put("a.txt", "one\n");
-    let call = scene.call_start("shell.run", &json!({ "command": "echo two >> a.txt; mkdir d; echo new > d/b.txt; ls" }));
+    let call = scene
+        .call_start("shell.run", &json!({ "command": "echo two >> a.txt; mkdir d; echo new > d/b.txt; ls" }));
     let approval = scene.next_approval(&[]);
     assert_eq!(scene.file("a.txt").as_deref(), Some(&b"one\n"[..]));
     let diff = text(&approval, "diff");

@@ -120,7 +120,9 @@ mod tests {
             }
             Ok(has_arrived)
         };
-        signal.see_out(cancelled.notified(), cancel).await;
+        let seen_out =
+            tokio::time::timeout(Duration::from_secs(30), signal.see_out(cancelled.notified(), cancel));
+        seen_out.await.expect("the call is never cancelled");
         assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 }

@@ -22,7 +22,7 @@ use crate::overlay::Directories;
 use crate::protocol::Run;
 use crate::report::{self, Report};
 use crate::root::Root;
-use crate::seccomp::Filters;
+use crate::seccomp::Filter;
 use crate::syscall::{self, Fork};
 use crate::zygote::Deployment;
 
@@ -55,7 +55,7 @@ pub(crate) fn run(
     run: &Run,
     deployment: &Deployment,
     directories: &Directories,
-    filters: &Filters,
+    filter: &Filter,
     layers: Layers,
     watched: &Watched<'_>,
 ) -> io::Result<Ended> {
@@ -74,7 +74,7 @@ pub(crate) fn run(
             tmp_bytes: run.limits.tmp_bytes,
             layers,
         },
-        filters,
+        filter,
         layers,
         uid: getuid(),
         gid: getgid(),

@@ -25,7 +25,7 @@ use crate::program;
 use crate::protocol::{Run, WORKSPACE};
 use crate::report::Reporter;
 use crate::root::{DEVICES, FILES, Root, RootError};
-use crate::seccomp::{Filters, SeccompError};
+use crate::seccomp::{Filter, SeccompError};
 use crate::syscall::{self, Fork};
 
 /// The uid and gid that a call sees itself as.
@@ -35,7 +35,7 @@ const INSIDE: u32 = 1000;
 pub(crate) struct Child<'a> {
     pub(crate) run: &'a Run,
     pub(crate) root: Root<'a>,
-    pub(crate) filters: &'a Filters,
+    pub(crate) filter: &'a Filter,
     pub(crate) layers: Layers,
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
@@ -150,7 +150,7 @@ impl Child<'_> {
             self.domain()?;
         }
         if self.layers.has(Layer::Seccomp) {
-            self.filters.load()?;
+            self.filter.load()?;
         }
         Ok(())
     }

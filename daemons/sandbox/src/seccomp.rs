@@ -1,14 +1,18 @@
 //! The allow-list of system calls, from `policies/seccomp/standard.toml`.
 //!
 //! The table is compiled once, when the zygote starts, and loaded by each child as its last step before the
-//! program. A call with an error of its own is allowed by the list and refused by a second filter loaded
-//! before it: of two filters the kernel takes the stricter answer.
+//! program. seccompiler makes a list of it, and one more for each kind of refusal; [`dispatch`] makes one
+//! program of all of them, because the time that a list takes to load would be a third of a whole call.
+
+mod dispatch;
 
 use std::collections::BTreeMap;
 
 use seccompiler::{BpfProgram, TargetArch};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub use dispatch::DispatchError;
 
 /// The shipped table.
 const STANDARD: &str = include_str!("../../../policies/seccomp/standard.toml");
@@ -22,6 +26,9 @@ pub enum SeccompError {
     /// It names a call or architecture that is unknown, or contradicts itself.
     #[error("cannot compile the system call table: {0}")]
     Compile(#[from] seccompiler::Error),
+    /// The compiled table cannot be made into one program.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
     /// An error name is not one of those a refusal may give.
     #[error("cannot compile the system call table: it has no error {0}")]
     ErrorName(String),
@@ -81,11 +88,11 @@ struct Refuse {
     calls: Vec<String>,
 }
 
-/// Compiled filters, in the order in which they are loaded.
+/// A compiled table.
 #[derive(Debug, Clone)]
-pub struct Filters(Vec<BpfProgram>);
+pub struct Filter(BpfProgram);
 
-impl Filters {
+impl Filter {
     /// The shipped table, for the processor that this runs on.
     ///
     /// # Errors
@@ -100,40 +107,43 @@ impl Filters {
     /// The table is wrong, or the architecture unknown.
     pub fn compile(table: &str, arch: &str) -> Result<Self, SeccompError> {
         let target = TargetArch::try_from(arch).map_err(|_| SeccompError::Architecture(arch.to_owned()))?;
-        let table: Table = toml::from_str(table)?;
-        let reasons = table.allow.iter().map(|allow| (&allow.reason, &allow.calls));
-        let mut reasons = reasons.chain(table.refuse.iter().map(|refuse| (&refuse.reason, &refuse.calls)));
-        if let Some((_, calls)) = reasons.find(|(reason, _)| reason.trim().is_empty()) {
-            return Err(SeccompError::Reason(calls.join(", ")));
-        }
-        let mut filters = Vec::new();
-        let mut passing: Vec<Value> = Vec::new();
-        for refuse in &table.refuse {
-            let rules: Vec<Value> = refuse.calls.iter().map(|name| json!({ "syscall": name })).collect();
-            passing.extend(rules.clone());
-            let action = json!({ "errno": number(&refuse.error)? });
-            filters.push(program(&json!("allow"), &action, &rules, target)?);
-        }
-        for allow in table.allow.iter().filter(|allow| allow.arch.as_deref().is_none_or(|only| only == arch))
-        {
-            let conditions: Vec<Value> = allow.when.iter().map(condition).collect();
-            for name in &allow.calls {
-                passing.push(if conditions.is_empty() {
-                    json!({ "syscall": name })
-                } else {
-                    json!({ "syscall": name, "args": conditions })
-                });
-            }
-        }
-        let denied = json!({ "errno": number("EPERM")? });
-        filters.push(program(&denied, &json!("allow"), &passing, target)?);
-        Ok(Self(filters))
+        Ok(Self(dispatch::search(&linear(table, arch, target)?)?))
     }
 
-    /// Loads the filters into this process, for good.
+    /// Loads the filter into this process, for good.
     pub(crate) fn load(&self) -> Result<(), SeccompError> {
-        self.0.iter().try_for_each(|program| seccompiler::apply_filter(program).map_err(SeccompError::Load))
+        seccompiler::apply_filter(&self.0).map_err(SeccompError::Load)
     }
+}
+
+/// The refusals and the list, of which the first that does not let a call pass has the word.
+fn linear(table: &str, arch: &str, target: TargetArch) -> Result<Vec<BpfProgram>, SeccompError> {
+    let table: Table = toml::from_str(table)?;
+    let reasons = table.allow.iter().map(|allow| (&allow.reason, &allow.calls));
+    let mut reasons = reasons.chain(table.refuse.iter().map(|refuse| (&refuse.reason, &refuse.calls)));
+    if let Some((_, calls)) = reasons.find(|(reason, _)| reason.trim().is_empty()) {
+        return Err(SeccompError::Reason(calls.join(", ")));
+    }
+    let mut programs = Vec::new();
+    for refuse in &table.refuse {
+        let rules: Vec<Value> = refuse.calls.iter().map(|name| json!({ "syscall": name })).collect();
+        let action = json!({ "errno": number(&refuse.error)? });
+        programs.push(program(&json!("allow"), &action, &rules, target)?);
+    }
+    let mut passing: Vec<Value> = Vec::new();
+    for allow in table.allow.iter().filter(|allow| allow.arch.as_deref().is_none_or(|only| only == arch)) {
+        let conditions: Vec<Value> = allow.when.iter().map(condition).collect();
+        for name in &allow.calls {
+            passing.push(if conditions.is_empty() {
+                json!({ "syscall": name })
+            } else {
+                json!({ "syscall": name, "args": conditions })
+            });
+        }
+    }
+    let denied = json!({ "errno": number("EPERM")? });
+    programs.push(program(&denied, &json!("allow"), &passing, target)?);
+    Ok(programs)
 }
 
 fn condition(condition: &Condition) -> Value {
@@ -180,9 +190,8 @@ mod tests {
     #[test]
     fn the_shipped_table_compiles_for_both_architectures() {
         for arch in ["x86_64", "aarch64"] {
-            let filters = Filters::compile(STANDARD, arch).unwrap_or_else(|error| panic!("{arch}: {error}"));
-            assert_eq!(filters.0.len(), 4, "three refusals and the list");
-            assert!(filters.0.iter().all(|program| !program.is_empty()));
+            let filter = Filter::compile(STANDARD, arch).unwrap_or_else(|error| panic!("{arch}: {error}"));
+            assert!(!filter.0.is_empty());
         }
     }
 
@@ -248,7 +257,7 @@ mod tests {
             "[[allow]]\nreason='x'\ncalls=['no_such_call']",
             "[[allow]]\nreason=' '\ncalls=['read']",
         ] {
-            assert!(Filters::compile(wrong, "x86_64").is_err(), "{wrong}");
+            assert!(Filter::compile(wrong, "x86_64").is_err(), "{wrong}");
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::network;
 use crate::overlay::Directories;
 use crate::protocol::{Builtin, Done, Limits, Probe, Program, Proposed, Reply, Request, Run, valid_id};
 use crate::report::Report;
-use crate::seccomp::{Filters, SeccompError};
+use crate::seccomp::{Filter, SeccompError};
 use crate::syscall;
 use crate::upper;
 use crate::wire::{Connection, Message, WireError};
@@ -56,7 +56,7 @@ pub enum ZygoteError {
 /// The zygote cannot work at all. What is wrong with the kernel or the network is told to the client instead.
 pub fn serve(stream: UnixStream, deployment: Deployment, layers: Layers) -> Result<(), ZygoteError> {
     let signals = block_sigterm().map_err(ZygoteError::Wait)?;
-    let zygote = Zygote { filters: Filters::standard()?, deployment, layers, signals };
+    let zygote = Zygote { filter: Filter::standard()?, deployment, layers, signals };
     let mut connection = Connection::new(stream);
     let mut number = 0;
     loop {
@@ -107,7 +107,7 @@ pub(crate) fn block_sigterm() -> io::Result<SignalFd> {
 }
 
 struct Zygote {
-    filters: Filters,
+    filter: Filter,
     deployment: Deployment,
     layers: Layers,
     signals: SignalFd,
@@ -161,7 +161,7 @@ impl Zygote {
         directories: &Directories,
     ) -> Result<Answer, Trouble> {
         let watched = Watched { connection: connection.stream().as_fd(), signals: self.signals.as_fd() };
-        let ended = call::run(run, &self.deployment, directories, &self.filters, self.layers, &watched)
+        let ended = call::run(run, &self.deployment, directories, &self.filter, self.layers, &watched)
             .map_err(|error| Trouble::Refused(format!("cannot run the call: {error}")))?;
         if matches!(ended.cut, Some(Cut::HungUp | Cut::Stopped)) {
             return Err(Trouble::End);

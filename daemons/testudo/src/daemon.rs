@@ -20,6 +20,8 @@ use crate::journal;
 
 /// `EX_CONFIG`: the configuration is bad, and a restart would not mend it.
 pub const EXIT_CONFIG: u8 = 78;
+/// How long work on other threads may take to end after the daemon's own loop did.
+const LAST_WORK: Duration = Duration::from_secs(2);
 /// `EX_USAGE` as `clap` has it.
 const EXIT_USAGE: u8 = 2;
 
@@ -66,7 +68,9 @@ where
         (None, ..) => run_with(name, None, serve),
         (Some(flag), Some(path), None) if flag == "--config" => run_with(name, Some(Path::new(&path)), serve),
         _ => {
-            eprintln!("Usage: testudo-{name} [--config FILE]\nStarted by systemd; see testudoctl(1) for people.");
+            eprintln!(
+                "Usage: testudo-{name} [--config FILE]\nStarted by systemd; see testudoctl(1) for people."
+            );
             ExitCode::from(EXIT_USAGE)
         }
     }
@@ -85,7 +89,10 @@ where
             .enable_all()
             .build()
             .map_err(DaemonError::failed)?;
-        runtime.block_on(async { serve(config, Lifecycle::new()?).await })
+        let result = runtime.block_on(async { serve(config, Lifecycle::new()?).await });
+        // Work on other threads that does not end must not keep a daemon that was asked to.
+        runtime.shutdown_timeout(LAST_WORK);
+        result
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use std::io;
 
 use libsystemd::logging::{Priority, connected_to_journal, journal_send};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -66,8 +67,7 @@ pub fn start() {
         return;
     }
     let layer = tracing_subscriber::fmt::layer().event_format(Prefixed).with_writer(io::stderr);
-    let filter = tracing_subscriber::filter::LevelFilter::INFO;
-    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).try_init();
 }
 
 /// Logs an event of the catalogue with its fields, named without the `TESTUDO_` in front.

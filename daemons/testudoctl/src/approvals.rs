@@ -2,15 +2,13 @@
 //!
 //! A yes is sent with the digest of what was shown in the same run, so it can never be a yes to something else.
 
-use std::io::IsTerminal as _;
+pub mod hint;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use testudo::approval::{Approval, Outcome};
 use testudo::proxy::{Options, Policy1Proxy};
-use tokio::task::JoinHandle;
 
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
@@ -41,7 +39,7 @@ pub struct ApproveArgs {
     /// For how long the yes holds.
     #[arg(long = "for", value_enum, default_value = "once")]
     pub scope: ForHowLong,
-    /// Approve only the action with this digest, as `approvals --json` gives it.
+    /// Approve only the action with this digest, as `approvals --json` gives it; for one approval at a time.
     #[arg(long)]
     pub digest: Option<String>,
 }
@@ -101,6 +99,9 @@ pub async fn list(args: ListArgs, page: &Page) -> Result<(), Failure> {
 /// # Errors
 /// Also when one of several could not be approved.
 pub async fn approve(args: ApproveArgs, page: &Page) -> Result<(), Failure> {
+    if args.digest.is_some() && args.ids.len() > 1 {
+        return Err(Failure::Usage("--digest belongs to one approval, and several were given".into()));
+    }
     let policy = Link::open().await?.policy().await?;
     let waiting = pending(&policy, None).await?;
     let mut answers: Vec<Value> = Vec::new();
@@ -195,44 +196,6 @@ pub async fn no(policy: &Policy1Proxy<'_>, id: &str, reason: &str) -> Result<Out
     let text =
         policy.deny(id, reason, Options::new()).await.doing(format_args!("deny {}", screen::line(id)))?;
     link::read("policyd", &text)
-}
-
-/// Says on standard error, if that is a terminal, what waits for a person while a command waits for its answer.
-/// Losing it loses a hint and nothing else.
-#[derive(Debug)]
-pub struct Hints(Option<JoinHandle<Option<()>>>);
-
-impl Hints {
-    /// From now on, for one session, until it is dropped.
-    pub fn start(link: &Link, session: &str) -> Self {
-        let (link, session) = (link.clone(), session.to_owned());
-        Self(std::io::stderr().is_terminal().then(|| tokio::spawn(hint(link, session))))
-    }
-}
-
-impl Drop for Hints {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
-}
-
-async fn hint(link: Link, session: String) -> Option<()> {
-    let policy = link.policy().await.ok()?;
-    let mut requests = policy.receive_approval_requested().await.ok()?;
-    policy.subscribe().await.ok()?;
-    while let Some(signal) = requests.next().await {
-        let Ok(args) = signal.args() else { continue };
-        let Ok(approval) = link::read::<Approval>("policyd", &args.approval) else { continue };
-        if approval.session == session {
-            let (tool, id) = (screen::line(&approval.tool), screen::line(&approval.id));
-            let expires = render::clock::until(&approval.expires_at, Timestamp::now());
-            eprintln!("{tool} waits for approval {id}, which expires {expires}:");
-            eprintln!("  testudoctl approvals; testudoctl approve {id}; testudoctl deny {id} --reason TEXT");
-        }
-    }
-    None
 }
 
 fn choose<'a>(waiting: &'a [Approval], id: &str, digest: Option<&str>) -> Result<&'a Approval, Failure> {

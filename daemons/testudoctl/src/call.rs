@@ -7,7 +7,7 @@ use serde_json::Value;
 use testudo::proxy::Options;
 use testudo::tool::{Outcome, Output};
 
-use crate::approvals::Hints;
+use crate::approvals::hint::Hints;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
@@ -92,9 +92,10 @@ fn show(outcome: &Outcome, page: &Page) -> Result<(), Failure> {
         outcome.verdict,
         outcome.error.as_ref(),
         outcome.duration_ms,
-        paint,
+        page.width(),
+        page.error_paint(),
     );
-    eprintln!("{end}");
+    eprint!("{end}");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::paint::Paint;
 pub struct Page {
     json: bool,
     paint: Paint,
+    error_paint: Paint,
     width: Option<usize>,
 }
 
@@ -21,13 +22,18 @@ impl Page {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let width = if terminal { width_of_terminal() } else { None };
-        Self { json, paint: Paint::new(terminal && !plain), width }
+        Self {
+            json,
+            paint: Paint::new(terminal && !plain),
+            error_paint: Paint::new(io::stderr().is_terminal() && !plain),
+            width,
+        }
     }
 
     /// No terminal, no colours.
     #[cfg(test)]
     pub(crate) const fn plain(json: bool) -> Self {
-        Self { json, paint: Paint::new(false), width: None }
+        Self { json, paint: Paint::new(false), error_paint: Paint::new(false), width: None }
     }
 
     /// True when a program reads.
@@ -38,6 +44,11 @@ impl Page {
     /// The colours to use.
     pub const fn paint(&self) -> Paint {
         self.paint
+    }
+
+    /// The colours to use on standard error.
+    pub const fn error_paint(&self) -> Paint {
+        self.error_paint
     }
 
     /// Columns of the terminal; none where nothing is to be wrapped.

@@ -5,7 +5,7 @@ use serde_json::json;
 use testudo::proxy::Options;
 use testudo::turn::{End, Finished};
 
-use crate::approvals::Hints;
+use crate::approvals::hint::Hints;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
@@ -65,9 +65,10 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
                 call.verdict,
                 call.error.as_ref(),
                 call.duration_ms,
-                page.paint(),
+                page.width(),
+                page.error_paint(),
             );
-            eprintln!("{end}");
+            eprint!("{end}");
         }
         page.text(
             &render::gutter::Gutter::new("", 0, page.width()).whole(finished.reply.trim_end_matches('\n')),

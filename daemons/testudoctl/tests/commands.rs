@@ -29,6 +29,7 @@ fn wrong_usage_is_2() {
         &[],
         &["approve"],
         &["approve", "a-1", "--for", "ever"],
+        &["approve", "a-1", "a-2", "--digest", "00"],
         &["call", "echo"],
         &["call", "echo", "not json"],
         &["audit", "show", "x"],

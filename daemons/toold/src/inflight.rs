@@ -51,8 +51,11 @@ impl Journal {
 
     /// Notes that a call ended.
     pub fn clear(&self, call: &str) {
-        if let Err(error) = fs::remove_file(self.path(call)) {
-            tracing::debug!("the note of {call} stays behind: {error}");
+        // A call that was refused early has no note.
+        if let Err(error) = fs::remove_file(self.path(call))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("the note of {call} stays behind: {error}");
         }
     }
 

@@ -99,11 +99,11 @@ impl Instances {
     ///
     /// # Errors
     /// `HANDLER_ERROR` for a conflict, `PLUGIN_UNAVAILABLE` when it is not certain what happened.
-    pub async fn apply(&self, id: String, proposal: Proposal) -> Result<usize, Refusal> {
+    pub async fn apply(&self, id: String, proposal: Proposal) -> Result<(), Refusal> {
         let path = self.apply.clone();
         let work = tokio::task::spawn_blocking(move || Instance::connect(&path)?.apply(&id, &proposal)).await;
         match work.map_err(|_| Refusal::broken())? {
-            Ok(Application::Applied { changes, .. }) => Ok(changes),
+            Ok(Application::Applied { .. }) => Ok(()),
             Ok(Application::Conflict { path, message }) => Err(Refusal::new(
                 Code::HandlerError,
                 format!("nothing was applied, because the workspace changed meanwhile: {path}: {message}"),

@@ -5,9 +5,10 @@
 //! `toold` itself can neither read nor write the workspace: all of that happens in the sandbox.
 //!
 //! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`] and [`proposal`] are pure;
-//! [`decision`], [`instances`], [`inflight`] and [`service`] are the shell.
+//! [`decision`], [`chronicle`], [`instances`], [`inflight`] and [`service`] are the shell.
 
 pub mod catalogue;
+pub mod chronicle;
 pub mod controls;
 pub mod decision;
 pub mod inflight;

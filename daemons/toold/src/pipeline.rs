@@ -13,15 +13,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use libsystemd::logging::Priority;
 use serde_json::{Value, json};
 use testudo::action::{Action, Effect, Judged, Phase};
 use testudo::config::Toold;
 use testudo::identity::{Caller, Daemon, Principal};
-use testudo::journal;
 use testudo::label::Labels;
-use testudo::record::Entry;
-use testudo::recorder::Recorder;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::{Outcome, Output};
 use testudo::verdict::Verdict;
@@ -29,6 +25,7 @@ use testudo_sandbox::changeset::Proposal;
 use testudo_sandbox::protocol::Proposed;
 use tokio::sync::watch;
 
+use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Decider, Permit, Refused};
 use crate::inflight::{Inflight, Journal};
@@ -61,8 +58,8 @@ pub struct Pipeline {
     pub config: Toold,
     /// The way to `policyd`.
     pub decider: Decider,
-    /// The way to `auditd`.
-    pub recorder: Recorder,
+    /// The way to the record.
+    pub chronicle: Chronicle,
     /// The way to the sandboxes.
     pub instances: Instances,
     /// Calls under way, for people.
@@ -76,47 +73,54 @@ pub struct Pipeline {
 }
 
 /// Who asks for what: the result of stage 1.
-struct Identity {
-    requester: Principal,
-    session: String,
-    call: String,
+pub(crate) struct Identity {
+    pub(crate) requester: Principal,
+    pub(crate) session: String,
+    pub(crate) call: String,
 }
 
 impl Pipeline {
     /// Carries a call through the six stages. It always ends in an outcome, and the outcome is recorded.
     pub async fn invoke(self: &Arc<Self>, request: Request<'_>) -> Outcome {
         let began = Instant::now();
-        let tool_name: String = request.tool.chars().take(128).collect();
         let mut verdict = None;
         // Stage 1.
-        let identity = match construct(&request) {
-            Ok(identity) => identity,
-            Err(refusal) => {
-                let call = fresh_call();
-                return self.refuse(&call, "", &tool_name, verdict, refusal, began).await;
+        let (call, session, result) = match construct(&request) {
+            Err(refusal) => (fresh_call(), String::new(), Err(refusal)),
+            Ok(identity) => {
+                let result = self.entered(&identity, &request, &mut verdict).await;
+                (identity.call, identity.session, result)
             }
         };
-        let Identity { session, call, .. } = &identity;
-        let entered = self.running.enter(call, session, &request.caller.connection);
-        let mut cancelled = match entered {
-            Ok(cancelled) => cancelled,
-            Err(crowded) => {
-                let refusal = match crowded {
-                    Crowded::Duplicate => {
-                        Refusal::new(Code::Unauthorized, "a call with this id runs already").in_stage(1)
-                    }
-                    Crowded::Full => Refusal::new(Code::RateLimited, "too many calls run now").after(1.0),
-                };
-                return self.refuse(call, session, &tool_name, verdict, refusal, began).await;
-            }
+        let tool = request.tool.chars().take(128).collect();
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (result, error) = match result {
+            Ok(output) => (Some(output), None),
+            Err(refusal) => (None, Some(refusal)),
         };
-        let result = self.stages(&identity, &request, &mut verdict, &mut cancelled).await;
-        let outcome = match result {
-            Ok(output) => self.finish(call, session, &tool_name, verdict, output, began).await,
-            Err(refusal) => self.refuse(call, session, &tool_name, verdict, refusal, began).await,
-        };
-        self.running.leave(call);
+        let outcome = Outcome { call, tool, verdict, duration_ms, result, error };
+        self.chronicle.ended(&session, &outcome).await;
         outcome
+    }
+
+    /// Stages 2 to 6 of a call that is entered among the running ones, so that it can be ended.
+    async fn entered(
+        &self,
+        identity: &Identity,
+        request: &Request<'_>,
+        verdict: &mut Option<Verdict>,
+    ) -> Result<Output, Refusal> {
+        let entered = self.running.enter(&identity.call, &identity.session, &request.caller.connection);
+        let mut cancelled = entered.map_err(|crowded| match crowded {
+            Crowded::Duplicate => {
+                Refusal::new(Code::Unauthorized, "a call with this id runs already").in_stage(1)
+            }
+            Crowded::Full => Refusal::new(Code::RateLimited, "too many calls run now").after(1.0),
+        })?;
+        let result = self.stages(identity, request, verdict, &mut cancelled).await;
+        self.inflight.clear(&identity.call);
+        self.running.leave(&identity.call);
+        result
     }
 
     /// Stages 2 to 6.
@@ -239,7 +243,7 @@ impl Pipeline {
         let action = permit.action();
         let labels = program::labels(&action.tool);
         let plan = program::plan(&identity.call, action, &self.config)?;
-        self.record_permit(identity, &permit, "call.decided").await?;
+        self.chronicle.permitted(identity, &permit, "call.decided").await?;
         let run = match plan {
             Plan::Here(function) => {
                 let content = function(&action.arguments);
@@ -283,63 +287,11 @@ impl Pipeline {
                 "this is not the change set that was decided",
             ));
         }
-        self.record_permit(identity, &permit, "change.decided").await?;
+        self.chronicle.permitted(identity, &permit, "change.decided").await?;
         let id = format!("ap-{}", uuid::Uuid::new_v4());
         self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
-        let count = self.instances.apply(id.clone(), proposal).await?;
-        let paths: Vec<&str> = shown.changes.iter().map(|change| change.path.as_str()).take(100).collect();
-        let entry = Entry::new("change.applied")
-            .session(&identity.session)
-            .call(&identity.call, &action.tool)
-            .decision("applied")
-            .with("application", id)
-            .with("change_set", decided.unwrap_or_default())
-            .with("paths", json!(paths))
-            .with("count", count);
-        if let Err(error) = self.recorder.append(&entry).await {
-            // It has happened, as the durable `change.decided` says it would; the journal keeps the rest.
-            tracing::error!("an applied change set is not in the record: {error}");
-        }
-        journal::event(
-            journal::CHANGES_APPLIED,
-            Priority::Notice,
-            &format!("{count} changes of {} were applied to the workspace", action.tool),
-            &[("SESSION", &identity.session), ("CALL", &identity.call), ("TOOL", &action.tool)],
-        );
-        Ok(())
-    }
-
-    async fn record_permit(&self, identity: &Identity, permit: &Permit, event: &str) -> Result<(), Refusal> {
-        let action = permit.action();
-        let entry = Entry::new(event)
-            .session(&identity.session)
-            .call(&identity.call, &action.tool)
-            .decision(permit.verdict().word())
-            .with("stages", json!(["construct", "known", "validate", "authorise", "decide"]))
-            .with("digest", permit.digest())
-            .with("effect", action.effect.word())
-            .with("phase", action.phase.word())
-            .with("requester", identity.requester.to_string())
-            .with("approval", permit.approval())
-            .with("change_set", action.change_set.as_deref());
-        if self.controls.record {
-            self.recorder
-                .append(&entry)
-                .await
-                .map_err(|error| Refusal::new(Code::PluginUnavailable, error.to_string()))?;
-        }
-        journal::event(
-            journal::CALL_DECIDED,
-            Priority::Info,
-            &format!("{} may {} for {}", action.tool, action.phase.word(), identity.requester),
-            &[
-                ("SESSION", &identity.session),
-                ("CALL", &identity.call),
-                ("TOOL", &action.tool),
-                ("VERDICT", permit.verdict().word()),
-                ("DIGEST", permit.digest()),
-            ],
-        );
+        self.instances.apply(id.clone(), proposal).await?;
+        self.chronicle.applied(identity, action, &id, &shown.changes).await;
         Ok(())
     }
 
@@ -363,85 +315,6 @@ impl Pipeline {
                 format!("cannot note the call in the state directory: {error}"),
             )
         })
-    }
-
-    async fn finish(
-        &self,
-        call: &str,
-        session: &str,
-        tool: &str,
-        verdict: Option<Verdict>,
-        output: Output,
-        began: Instant,
-    ) -> Outcome {
-        let duration_ms = millis(began);
-        self.inflight.clear(call);
-        let entry = Entry::new("call.finished")
-            .session(session)
-            .call(call, tool)
-            .decision("ok")
-            .with("stage", 6)
-            .with("duration_ms", duration_ms)
-            .with("changes", output.changes.len())
-            .with("truncated", output.truncated);
-        if let Err(error) = self.recorder.append(&entry).await {
-            tracing::error!("the end of a call is not in the record: {error}");
-        }
-        journal::event(
-            journal::CALL_FINISHED,
-            Priority::Info,
-            &format!("{tool} finished in {duration_ms} ms"),
-            &[("SESSION", session), ("CALL", call), ("TOOL", tool)],
-        );
-        Outcome {
-            call: call.into(),
-            tool: tool.into(),
-            verdict,
-            duration_ms,
-            result: Some(output),
-            error: None,
-        }
-    }
-
-    async fn refuse(
-        &self,
-        call: &str,
-        session: &str,
-        tool: &str,
-        verdict: Option<Verdict>,
-        refusal: Refusal,
-        began: Instant,
-    ) -> Outcome {
-        let duration_ms = millis(began);
-        self.inflight.clear(call);
-        let code = serde_json::to_value(refusal.code).ok().and_then(|code| code.as_str().map(str::to_owned));
-        let code = code.unwrap_or_default();
-        let entry = Entry::new("call.refused")
-            .session(session)
-            .call(call, tool)
-            .decision(verdict.map_or("deny", Verdict::word))
-            .with("stage", refusal.stage)
-            .with("code", code.as_str())
-            .with("field", refusal.field.as_deref())
-            .with("message", refusal.message.as_str())
-            .with("duration_ms", duration_ms);
-        if let Err(error) = self.recorder.append(&entry).await {
-            tracing::error!("a refused call is not in the record: {error}");
-        }
-        journal::event(
-            journal::CALL_REFUSED,
-            Priority::Warning,
-            &format!("{tool} was refused: {}", refusal.message),
-            &[("SESSION", session), ("CALL", call), ("TOOL", tool), ("CODE", &code)],
-        );
-        Outcome {
-            call: call.into(),
-            tool: tool.into(),
-            verdict,
-            duration_ms,
-            result: None,
-            error: Some(refusal),
-        }
     }
 }
 
@@ -468,10 +341,6 @@ fn construct(request: &Request<'_>) -> Result<Identity, Refusal> {
 
 fn fresh_call() -> String {
     format!("c-{}", uuid::Uuid::new_v4())
-}
-
-fn millis(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Adds a member to a result that is an object.

@@ -13,7 +13,6 @@ use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon, Principal};
 use testudo::limits::BUS;
 use testudo::options::GivenOptions;
-use testudo::record::Entry;
 use testudo::recorder::Recorder;
 use testudo::tool::Spec;
 use testudo::{bus, journal};
@@ -22,6 +21,7 @@ use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
 use crate::catalogue;
+use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::Decider;
 use crate::inflight::{Inflight, Journal};
@@ -110,7 +110,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let pipeline = Arc::new(Pipeline {
         tools,
         decider: Decider::new(&connection, controls).await?,
-        recorder: Recorder::new(&connection).await?,
+        chronicle: Chronicle::new(Recorder::new(&connection).await?, controls),
         instances: Instances::new(
             config.sandbox_socket.clone(),
             config.apply_socket.clone(),
@@ -158,17 +158,7 @@ async fn settle(pipeline: &Pipeline, interrupted: Vec<Inflight>) {
             (Some(_), Ok(_)) => "its changes were applied in full or not at all, before the crash",
             (Some(_), Err(_)) => "what was applied is not known: the runner cannot be reached",
         };
-        let entry = Entry::new("call.interrupted")
-            .session(&call.session)
-            .call(&call.call, &call.tool)
-            .decision("interrupted")
-            .with("phase", call.phase.word())
-            .with("application", call.application.as_deref())
-            .with("outcome", outcome);
-        if let Err(error) = pipeline.recorder.append(&entry).await {
-            tracing::error!("an interrupted call is not in the record: {error}");
-        }
-        tracing::warn!(call = call.call, tool = call.tool, "a call was cut off by a crash: {outcome}");
+        pipeline.chronicle.interrupted(&call, outcome).await;
     }
 }
 

@@ -36,6 +36,9 @@ impl Supervisor {
                 let ready = all.iter().all(Option::is_some);
                 Ok(all.into_iter().find(hopeless).flatten().or(ready.then_some(Answer::Done)))
             }
+            Request::AwaitRestarts { unit, at_least } => {
+                self.find(unit).map(|service| (service.restarts >= *at_least).then_some(Answer::Done))
+            }
             Request::AwaitStopped { unit } => {
                 self.find(unit).map(|service| service.pid.is_none().then_some(Answer::Done))
             }

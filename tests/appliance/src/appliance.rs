@@ -8,11 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::Flock;
-use nix::sys::signal::Signal;
 
 use crate::account::Accounts;
 use crate::bus;
-use crate::control::{self, Answer, Report, Request, UnitStatus};
+use crate::control::{self, Answer, Report, Request};
 use crate::error::ApplianceError;
 use crate::guardian::Order;
 use crate::layout::{self, Layout};
@@ -22,21 +21,21 @@ use crate::plan::Plan;
 /// The longest that setting up the world inside may take; no service runs yet.
 const SET_UP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest that a question which needs no waiting may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that an orderly stop may take before everything is killed.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a log an error shows.
 const LOG_TAIL_LINES: usize = 20;
 
 /// A running appliance. Dropping it stops it; when its process is killed, the appliance is gone too.
 #[derive(Debug)]
 pub struct Appliance {
-    plan: Plan,
+    pub(crate) plan: Plan,
     layout: Layout,
     accounts: Accounts,
     lifeline: Option<OwnedFd>,
     guardian: Child,
-    init: i32,
+    pub(crate) init: i32,
     ready_after: Duration,
     /// Other appliances keep off the state until this is closed.
     _hold: Flock<fs::File>,
@@ -108,7 +107,7 @@ impl Appliance {
         Ok(())
     }
 
-    fn ask(&self, request: &Request, within: Duration) -> Result<Answer, ApplianceError> {
+    pub(crate) fn ask(&self, request: &Request, within: Duration) -> Result<Answer, ApplianceError> {
         self.ask_unless(request, within, None)
     }
 
@@ -136,11 +135,11 @@ impl Appliance {
         }
     }
 
-    fn tell(&self, request: &Request) -> Result<(), ApplianceError> {
+    pub(crate) fn tell(&self, request: &Request) -> Result<(), ApplianceError> {
         self.ask(request, ANSWER_TIMEOUT).map(drop)
     }
 
-    fn await_ready(
+    pub(crate) fn await_ready(
         &self,
         unit: Option<&str>,
         within: Duration,
@@ -156,108 +155,6 @@ impl Appliance {
             }
             result => result.map(drop),
         }
-    }
-
-    /// Waits until a daemon is ready, at most as long as the plan allows for a start.
-    ///
-    /// # Errors
-    /// When it is late, or failed for good.
-    pub fn wait_ready(&self, unit: &str) -> Result<(), ApplianceError> {
-        self.await_ready(Some(unit), self.plan.start_timeout, None)
-    }
-
-    /// Where every service stands, the bus among them.
-    ///
-    /// # Errors
-    /// When the supervisor does not answer.
-    pub fn status(&self) -> Result<Vec<UnitStatus>, ApplianceError> {
-        match self.ask(&Request::Status, ANSWER_TIMEOUT)? {
-            Answer::Status(all) => Ok(all),
-            _ => Err(gone()),
-        }
-    }
-
-    /// Where one service stands, by short name.
-    ///
-    /// # Errors
-    /// When there is none of that name, or the supervisor does not answer.
-    pub fn status_of(&self, unit: &str) -> Result<UnitStatus, ApplianceError> {
-        let found = self.status()?.into_iter().find(|status| status.name == unit);
-        found.ok_or_else(|| ApplianceError::NoSuchUnit(unit.to_owned()))
-    }
-
-    /// The process of a daemon, as seen from outside.
-    ///
-    /// # Errors
-    /// When it does not run.
-    pub fn pid_of(&self, unit: &str) -> Result<i32, ApplianceError> {
-        let inside = self.status_of(unit)?.pid;
-        let outside = inside.and_then(|pid| peer::outside(self.init, pid));
-        outside.ok_or_else(|| ApplianceError::Supervisor(format!("{unit} does not run")))
-    }
-
-    /// The processes behind a socket (`sandbox`, `apply`), as seen from outside.
-    ///
-    /// # Errors
-    /// When the supervisor does not answer.
-    pub fn instances(&self, socket: &str) -> Result<Vec<i32>, ApplianceError> {
-        match self.ask(&Request::Instances { socket: socket.to_owned() }, ANSWER_TIMEOUT)? {
-            Answer::Pids(pids) => {
-                Ok(pids.into_iter().filter_map(|pid| peer::outside(self.init, pid)).collect())
-            }
-            _ => Err(gone()),
-        }
-    }
-
-    /// Sends a signal to all processes behind a socket.
-    ///
-    /// # Errors
-    /// When the supervisor does not answer.
-    pub fn signal_instances(&self, socket: &str, signal: Signal) -> Result<(), ApplianceError> {
-        self.tell(&Request::SignalInstances { socket: socket.to_owned(), signal: signal as i32 })
-    }
-
-    /// Sends a signal to a daemon.
-    ///
-    /// # Errors
-    /// When it does not run.
-    pub fn signal(&self, unit: &str, signal: Signal) -> Result<(), ApplianceError> {
-        self.tell(&Request::Signal { unit: unit.to_owned(), signal: signal as i32 })
-    }
-
-    /// Kills a daemon. From the return of this, [`Self::wait_ready`] waits for its successor.
-    ///
-    /// # Errors
-    /// When it does not run.
-    pub fn kill9(&self, unit: &str) -> Result<(), ApplianceError> {
-        self.signal(unit, Signal::SIGKILL)
-    }
-
-    /// Stops a daemon and waits until it is down; it stays down.
-    ///
-    /// # Errors
-    /// When the supervisor does not answer, or the daemon does not end.
-    pub fn stop_unit(&self, unit: &str) -> Result<(), ApplianceError> {
-        self.tell(&Request::Stop { unit: unit.to_owned() })?;
-        self.ask(&Request::AwaitStopped { unit: unit.to_owned() }, STOP_TIMEOUT).map(drop)
-    }
-
-    /// Starts a daemon that is down, and waits until it is ready.
-    ///
-    /// # Errors
-    /// As [`Self::wait_ready`].
-    pub fn start_unit(&self, unit: &str) -> Result<(), ApplianceError> {
-        self.tell(&Request::Start { unit: unit.to_owned() })?;
-        self.wait_ready(unit)
-    }
-
-    /// Restarts a daemon in an orderly way, and waits until it is ready.
-    ///
-    /// # Errors
-    /// As [`Self::wait_ready`].
-    pub fn restart_unit(&self, unit: &str) -> Result<(), ApplianceError> {
-        self.tell(&Request::Restart { unit: unit.to_owned() })?;
-        self.wait_ready(unit)
     }
 
     /// The address of the bus, from outside.
@@ -278,6 +175,11 @@ impl Appliance {
     /// State, logs and a fresh workspace: `lib/`, `log/`, `workspace/`.
     pub fn state_dir(&self) -> &Path {
         &self.layout.state
+    }
+
+    /// What is `/run/testudo` inside: the bus and the sockets.
+    pub fn run_dir(&self) -> PathBuf {
+        self.layout.run()
     }
 
     /// A private temporary folder of the human.
@@ -383,6 +285,6 @@ fn unanswered(error: io::Error) -> ApplianceError {
     }
 }
 
-fn gone() -> ApplianceError {
+pub(crate) fn gone() -> ApplianceError {
     ApplianceError::Silent(io::ErrorKind::NotConnected.into())
 }

@@ -152,13 +152,12 @@ fn run(launch: &Launch<'_>) -> Result<std::convert::Infallible, Refusal> {
 /// Changes the private copy of the mounts to what the unit says.
 fn file_system(launch: &Launch<'_>) -> Result<(), ApplianceError> {
     let confinement = &launch.unit.confinement;
-    let program = launch.command.first().map_or_else(|| Path::new("/"), Path::new);
     mounts::detach()?;
     let mut mounted = vec![PathBuf::from("/proc")];
     if confinement.pids || confinement.pid_only_proc {
         mounts::proc(Path::new("/proc"), confinement.pid_only_proc)?;
     }
-    if confinement.tmp && !program.starts_with("/tmp") {
+    if confinement.tmp {
         mounts::tmpfs(Path::new("/tmp"), "mode=1777,nosuid,nodev")?;
         mounted.push("/tmp".into());
     }

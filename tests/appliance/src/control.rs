@@ -80,6 +80,11 @@ pub(crate) enum Request {
     AwaitReady {
         unit: Option<String>,
     },
+    /// Answered when the unit has failed and been started again so often.
+    AwaitRestarts {
+        unit: String,
+        at_least: u32,
+    },
     /// Answered when the unit is down.
     AwaitStopped {
         unit: String,

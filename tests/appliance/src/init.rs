@@ -41,7 +41,11 @@ fn set_up(plan: Plan, layout: &Layout, control: OwnedFd) -> Result<Supervisor, A
         .map_err(ApplianceError::system("make namespaces"))?;
     sethostname("testudo").map_err(ApplianceError::system("set the host name"))?;
     let accounts = Accounts::load(&plan.units.join("sysusers.d"), plan.human)?;
-    let units = Units::load(&plan.units.join("system"), &plan.target)?;
+    let mut units = Units::load(&plan.units.join("system"), &plan.target)?;
+    // A checkout below /tmp must stay visible to those who run from it.
+    if plan.visible.iter().chain(plan.binaries.values()).any(|path| path.starts_with("/tmp")) {
+        units.confinements().for_each(|confinement| confinement.tmp = false);
+    }
     let paths = filesystem::path_table(&plan);
     let bus = bus::unit(BUS_CONFIG.as_ref())?;
     filesystem::enter(&plan, layout, &accounts)?;

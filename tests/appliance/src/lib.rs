@@ -26,6 +26,7 @@ mod layout;
 mod loopback;
 mod mounts;
 mod notify;
+mod operation;
 mod peer;
 mod plan;
 mod service;

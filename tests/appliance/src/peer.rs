@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::account::Identity;
@@ -54,11 +54,12 @@ fn before(
         setgroups(&groups)?;
         setresgid(gid, gid, gid)?;
         setresuid(uid, uid, uid)?;
-        prctl::set_pdeathsig(Signal::SIGKILL)?;
-        Ok(())
+        // A caller that takes its signals from a descriptor has them blocked; that is not for others.
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        prctl::set_pdeathsig(Signal::SIGKILL)
     };
     // SAFETY: only system calls, on values that were made before the fork: nothing allocates or takes a lock.
-    unsafe { command.pre_exec(become_it) };
+    unsafe { command.pre_exec(move || Ok(become_it()?)) };
 }
 
 /// The number outside of the process that has this number in the PID namespace of `init`.

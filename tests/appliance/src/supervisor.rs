@@ -100,7 +100,7 @@ impl Supervisor {
             while let Ok(Some(_)) = self.signals.read_signal() {}
             self.reap(now);
             self.hear(now);
-            self.accept(now)?;
+            self.accept(now);
             if !self.obey(now) {
                 return Ok(());
             }
@@ -317,7 +317,7 @@ impl Supervisor {
         }
     }
 
-    fn accept(&mut self, now: Instant) -> Result<(), ApplianceError> {
+    fn accept(&mut self, now: Instant) {
         let mut started = Vec::new();
         for socket in &self.sockets {
             while let Some(connection) = socket.accept() {
@@ -326,15 +326,22 @@ impl Supervisor {
                 if count >= socket.unit.max_connections {
                     continue;
                 }
+                // One connection that cannot be served is no reason to end everything: its caller hears of it.
+                let pid = match self.spawn_instance(socket, &connection) {
+                    Ok(pid) => pid,
+                    Err(error) => {
+                        eprintln!("{name}: {error}");
+                        continue;
+                    }
+                };
                 started.push(Instance {
-                    pid: self.spawn_instance(socket, &connection)?,
+                    pid,
                     socket: name.clone(),
                     deadline: socket.unit.template.runtime_max.map(|most| now + most),
                 });
             }
         }
         self.instances.append(&mut started);
-        Ok(())
     }
 
     /// Takes what the caller asks. False: the caller is gone.

@@ -119,6 +119,12 @@ impl Units {
         }
         Ok(units)
     }
+
+    /// What all of them take away.
+    pub(crate) fn confinements(&mut self) -> impl Iterator<Item = &mut Confinement> {
+        let templates = self.sockets.iter_mut().map(|socket| &mut socket.template);
+        self.services.iter_mut().chain(templates).map(|unit| &mut unit.confinement)
+    }
 }
 
 fn read(directory: &Path, name: &str) -> Result<Ini, ApplianceError> {

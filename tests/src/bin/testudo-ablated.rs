@@ -11,7 +11,9 @@ use testudo_sandbox::zygote::{self, Deployment};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (Some(program), Some(control)) = (take(&mut arguments, "--program"), take(&mut arguments, "--without")) else {
+    let (Some(program), Some(control)) =
+        (take(&mut arguments, "--program"), take(&mut arguments, "--without"))
+    else {
         eprintln!("Usage: testudo-ablated … --program NAME --without CONTROL");
         return ExitCode::from(2);
     };

@@ -30,12 +30,17 @@ async fn main() -> ExitCode {
 async fn call(interface: &str, member: &str, arguments: &[String]) -> Result<String, String> {
     let connection = testudo::bus::connect().await.map_err(|error| error.to_string())?;
     if interface == "--own" {
-        return connection.request_name(member).await.map(|()| "owned".to_owned()).map_err(|error| said(&error));
+        return connection
+            .request_name(member)
+            .await
+            .map(|()| "owned".to_owned())
+            .map_err(|error| said(&error));
     }
     if interface == "--introspect" {
         let path = format!("/{}", member.replace('.', "/"));
         let introspectable = Some("org.freedesktop.DBus.Introspectable");
-        let reply = connection.call_method(Some(member), path.as_str(), introspectable, "Introspect", &()).await;
+        let reply =
+            connection.call_method(Some(member), path.as_str(), introspectable, "Introspect", &()).await;
         return reply.and_then(|reply| reply.body().deserialize::<String>()).map_err(|error| said(&error));
     }
     let name = format!("org.testudo.{interface}");
@@ -76,7 +81,8 @@ fn append<'a>(body: StructureBuilder<'a>, argument: &'a str) -> Result<Structure
         "u" => body.add_field(value.parse::<u32>().map_err(|_| wrong())?),
         "o" => {
             let pairs = value.split(',').filter_map(|pair| pair.split_once('='));
-            let options: HashMap<&str, Variant<'_>> = pairs.map(|(key, value)| (key, Variant::from(value))).collect();
+            let options: HashMap<&str, Variant<'_>> =
+                pairs.map(|(key, value)| (key, Variant::from(value))).collect();
             body.add_field(options)
         }
         _ => return Err(wrong()),

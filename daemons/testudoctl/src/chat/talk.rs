@@ -53,8 +53,8 @@ pub struct Talk {
     end_of: mpsc::UnboundedSender<(String, Result<Finished, Failure>)>,
     /// Questions that are asked here, the first one now.
     waiting: Vec<Approval>,
-    /// Questions that were settled here, whose signal brings nothing new.
-    settled: BTreeSet<String>,
+    /// Questions whose end is still to be told here.
+    open: BTreeSet<String>,
     /// What was read from a pipe before its time.
     ahead: Option<Heard>,
     stopping: bool,
@@ -88,7 +88,7 @@ impl Talk {
             ends,
             end_of,
             waiting: Vec::new(),
-            settled: BTreeSet::new(),
+            open: BTreeSet::new(),
             ahead: None,
             stopping: false,
             leaving: false,

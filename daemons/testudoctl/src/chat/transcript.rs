@@ -170,14 +170,14 @@ impl Transcript {
     }
 
     fn finished_call(&self, call: &Call) -> String {
-        let end = render::call::finished(
+        render::call::finished(
             &call.tool,
             call.verdict,
             call.error.as_ref(),
             call.duration_ms,
+            self.page.width(),
             self.page.paint(),
-        );
-        format!("{end}\n")
+        )
     }
 
     fn preview(&self, preview: &str) -> String {

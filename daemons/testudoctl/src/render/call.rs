@@ -75,8 +75,8 @@ mod tests {
         let plain = Paint::new(false);
         assert_eq!(finished("echo", Some(Verdict::Allow), None, 3, None, plain), "✓ echo allowed · 3 ms\n");
         assert_eq!(
-            finished("fs.write", Some(Verdict::Ask), None, 3_200, plain),
-            "✓ fs.write approved · 3.2 s"
+            finished("fs.write", Some(Verdict::Ask), None, 3_200, None, plain),
+            "✓ fs.write approved · 3.2 s\n"
         );
         let refusal = Refusal::new(Code::ValidationFailed, "missing\nfield").at("/path");
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The questions of a chat: asked here, answered here or elsewhere, and gone.
 
 use jiff::Timestamp;
-use testudo::approval::{Approval, Outcome, State};
+use testudo::approval::{Approval, Outcome};
 
 use super::Talk;
 use crate::approvals::{self, ForHowLong};
@@ -20,6 +20,7 @@ impl Talk {
         }
         let card = self.transcript.question(&approval, Timestamp::now());
         self.print(card).await?;
+        self.open.insert(approval.id.clone());
         if self.ahead == Some(Heard::End) {
             let id = screen::line(&approval.id);
             return self
@@ -31,9 +32,8 @@ impl Talk {
     }
 
     pub(super) async fn resolved(&mut self, outcome: &Outcome) -> Result<(), Failure> {
-        let asked = self.waiting.iter().any(|known| known.id == outcome.id);
         self.waiting.retain(|known| known.id != outcome.id);
-        if self.settled.remove(&outcome.id) || !asked && outcome.state != State::Expired {
+        if !self.open.remove(&outcome.id) {
             return Ok(());
         }
         let shown = self.transcript.settled(outcome);
@@ -51,6 +51,7 @@ impl Talk {
         };
         let card = self.transcript.question(&approval, Timestamp::now());
         self.print(card).await?;
+        self.open.insert(approval.id.clone());
         self.waiting.retain(|known| known.id != approval.id);
         self.waiting.insert(0, approval);
         Ok(())
@@ -71,7 +72,7 @@ impl Talk {
         match answer {
             Ok(outcome) => {
                 self.waiting.retain(|known| known.id != id);
-                self.settled.insert(id.to_owned());
+                self.open.remove(id);
                 let shown = self.transcript.settled(&outcome);
                 self.print(shown).await
             }

@@ -3,6 +3,7 @@
 //! [`options`] is the command line, [`model`] which language model is used, [`session`] what happens. Everything that it
 //! says goes to standard error: standard output belongs to the command.
 
+mod catalogue;
 mod elevation;
 mod model;
 mod options;

@@ -1,9 +1,9 @@
 //! Which model: from the environment of the human, as other programs of the kind have it.
 //!
 //! `OPENAI_API_KEY`, `OPENAI_BASE_URL` and `OPENAI_MODEL`, or `OLLAMA_HOST`; `TESTUDO_MODEL` names the model in both
-//! cases. A key becomes a credential of `modeld`; it never gets into a configuration or a daemon's environment.
+//! cases, and without a name it is the first that the server lists. A key becomes a credential of `modeld`; it never gets into a configuration or a daemon's environment.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use testudo_appliance::Plan;
 
 /// As the unit of `modeld` imports it.
@@ -21,11 +21,14 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    /// Looks into an environment.
+    /// Looks into an environment; `first_model` asks a server, by base URL and key, for what it has.
     ///
     /// # Errors
-    /// When a server is given and no model of it.
-    pub(crate) fn from(environment: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// When a server is given without a model, and does not name one.
+    pub(crate) fn from(
+        environment: impl Fn(&str) -> Option<String>,
+        first_model: impl Fn(&str, Option<&str>) -> Result<String>,
+    ) -> Result<Self> {
         let given =
             |name| environment(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let key = given("OPENAI_API_KEY");
@@ -35,10 +38,12 @@ impl Model {
             (None, None, Some(host)) => ollama(&host),
             (None, None, None) => return Ok(Self::Rehearsal),
         };
-        match given("TESTUDO_MODEL").or_else(|| given("OPENAI_MODEL")) {
-            Some(model) => Ok(Self::Server { base_url, model, key }),
-            None => bail!("cannot choose a model of {base_url}: name one in TESTUDO_MODEL"),
-        }
+        let model = match given("TESTUDO_MODEL").or_else(|| given("OPENAI_MODEL")) {
+            Some(model) => model,
+            None => first_model(&base_url, key.as_deref())
+                .with_context(|| format!("cannot choose a model of {base_url}; name one in TESTUDO_MODEL"))?,
+        };
+        Ok(Self::Server { base_url, model, key })
     }
 
     /// Puts it into a plan.
@@ -101,7 +106,14 @@ mod tests {
     use std::path::Path;
 
     fn from(variables: &[(&str, &str)]) -> Result<Model> {
-        Model::from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+        let variable =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        Model::from(variable, |url, _| {
+            if url.contains("nothing") {
+                anyhow::bail!("no answer");
+            }
+            Ok("first".to_owned())
+        })
     }
 
     #[test]
@@ -149,8 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_a_model_is_an_error_that_says_what_to_do() {
-        let error = from(&[("OLLAMA_HOST", "h")]).unwrap_err().to_string();
-        assert!(error.contains("http://h:11434/v1") && error.contains("TESTUDO_MODEL"), "{error}");
+    fn without_a_name_it_is_the_server_s_first_and_else_an_error_that_says_what_to_do() {
+        let model = from(&[("OLLAMA_HOST", "h")]).unwrap();
+        assert_eq!(model.describe(), "first at http://h:11434/v1, unencrypted");
+        let error = from(&[("OLLAMA_HOST", "nothing")]).unwrap_err().to_string();
+        assert!(error.contains("http://nothing:11434/v1") && error.contains("TESTUDO_MODEL"), "{error}");
     }
 }

@@ -5,19 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-const EXAMPLES: &str = "\
-Examples:
-  ./try                                        chat with the built-in offline model
-  ./try --workspace ~/project                  chat about a folder of yours
-  OPENAI_API_KEY=… TESTUDO_MODEL=… ./try       chat with a model at OpenAI or, with OPENAI_BASE_URL, elsewhere
-  OLLAMA_HOST=127.0.0.1 TESTUDO_MODEL=… ./try  chat with a local model
-  ./try run testudoctl call fs.list '{}'       one command in a fresh appliance; exits with its status
-
-Nothing is installed on this machine. Needs root for namespaces and private users; asks sudo.";
+/// The one text for people; the script `try` shows it too, before anything is built.
+const HELP: &str = include_str!("help.txt");
 
 /// Starts a whole Testudo appliance on a private bus, and a chat with it.
 #[derive(Debug, Parser)]
-#[command(name = "try", version, after_help = EXAMPLES)]
+#[command(name = "try", version, override_help = HELP, disable_help_subcommand = true)]
 pub(crate) struct Options {
     /// Keep state, logs and workspace in DIR, and go on from what is there
     #[arg(long, value_name = "DIR")]
@@ -38,8 +31,7 @@ pub(crate) struct Options {
 /// What to do in the appliance.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Run one command with testudoctl on its PATH and pointed at the appliance; exit with its
-    /// status, or 128 and the number of the signal that ended it
+    /// Run one command
     Run {
         /// The command and its arguments
         #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -73,6 +65,17 @@ mod tests {
         let options = parse(&["--keep", "k", "run", "ls", "--keep", "-l", "--", "x"]);
         assert_eq!(options.keep.as_deref(), Some(Path::new("k")));
         assert_eq!(options.command(), ["ls", "--keep", "-l", "--", "x"]);
+    }
+
+    #[test]
+    fn the_help_names_every_option() {
+        use clap::CommandFactory;
+        for option in
+            <Options as CommandFactory>::command().get_arguments().filter(|option| !option.is_hide_set())
+        {
+            let name = option.get_long().map(|long| format!("--{long}")).unwrap();
+            assert!(HELP.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use testudo_appliance::{Appliance, ApplianceError, Plan};
 
+use crate::catalogue::first_model;
 use crate::elevation::PATH_VARIABLE;
 use crate::model::Model;
 use crate::options::Options;
@@ -33,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     let signals = watch_signals()?;
     // What the command leaves behind becomes ours, and ends with us.
     prctl::set_child_subreaper(true).context("cannot adopt what the command leaves behind")?;
-    let model = Model::from(|name| std::env::var(name).ok())?;
+    let model = Model::from(|name| std::env::var(name).ok(), first_model)?;
     let plan = plan(options, &model)?;
     let screen = Screen::open();
     screen.progress("starting the daemons");

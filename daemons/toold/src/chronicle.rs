@@ -1,0 +1,153 @@
+//! What `toold` writes down: in the record before it takes effect, in the journal for people.
+
+use libsystemd::logging::Priority;
+use serde_json::json;
+use testudo::action::Action;
+use testudo::change::ChangeSummary;
+use testudo::journal;
+use testudo::record::Entry;
+use testudo::recorder::Recorder;
+use testudo::refusal::{Code, Refusal};
+use testudo::tool::Outcome;
+use testudo::verdict::Verdict;
+
+use crate::controls::Controls;
+use crate::decision::Permit;
+use crate::pipeline::Identity;
+
+/// Most paths that a record names one by one; the change set's digest covers all of them.
+const PATHS: usize = 100;
+
+/// The way to the record and to the journal.
+pub struct Chronicle {
+    recorder: Recorder,
+    controls: Controls,
+}
+
+impl Chronicle {
+    /// Writes through this recorder.
+    pub const fn new(recorder: Recorder, controls: Controls) -> Self {
+        Self { recorder, controls }
+    }
+
+    /// A permit is about to be used. Durable when this returns; otherwise it must not be used.
+    ///
+    /// # Errors
+    /// `PLUGIN_UNAVAILABLE` when it is not certain to be in the record.
+    pub(crate) async fn permitted(
+        &self,
+        identity: &Identity,
+        permit: &Permit,
+        event: &str,
+    ) -> Result<(), Refusal> {
+        let action = permit.action();
+        let entry = Entry::new(event)
+            .session(&identity.session)
+            .call(&identity.call, &action.tool)
+            .decision(permit.verdict().word())
+            .with("stages", json!(["construct", "known", "validate", "authorise", "decide"]))
+            .with("digest", permit.digest())
+            .with("effect", action.effect.word())
+            .with("phase", action.phase.word())
+            .with("requester", identity.requester.to_string())
+            .with("approval", permit.approval())
+            .with("change_set", action.change_set.as_deref());
+        if self.controls.record {
+            let kept = self.recorder.append(&entry).await;
+            kept.map_err(|error| Refusal::new(Code::PluginUnavailable, error.to_string()))?;
+        }
+        journal::event(
+            journal::CALL_DECIDED,
+            Priority::Info,
+            &format!("{} may {} for {}", action.tool, action.phase.word(), identity.requester),
+            &[
+                ("SESSION", &identity.session),
+                ("CALL", &identity.call),
+                ("TOOL", &action.tool),
+                ("VERDICT", permit.verdict().word()),
+                ("DIGEST", permit.digest()),
+            ],
+        );
+        Ok(())
+    }
+
+    /// A change set is in the workspace. Its durable `change.decided` said that it would be.
+    pub(crate) async fn applied(
+        &self,
+        identity: &Identity,
+        action: &Action,
+        application: &str,
+        changes: &[ChangeSummary],
+    ) {
+        let count = changes.len();
+        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).take(PATHS).collect();
+        let entry = Entry::new("change.applied")
+            .session(&identity.session)
+            .call(&identity.call, &action.tool)
+            .decision("applied")
+            .with("application", application)
+            .with("change_set", action.change_set.as_deref())
+            .with("paths", json!(paths))
+            .with("count", count);
+        self.keep(&entry).await;
+        journal::event(
+            journal::CHANGES_APPLIED,
+            Priority::Notice,
+            &format!("{count} changes of {} were applied to the workspace", action.tool),
+            &[("SESSION", &identity.session), ("CALL", &identity.call), ("TOOL", &action.tool)],
+        );
+    }
+
+    /// A call ended, well or not.
+    pub(crate) async fn ended(&self, session: &str, outcome: &Outcome) {
+        let Outcome { call, tool, verdict, duration_ms, result, error } = outcome;
+        let about =
+            |event| Entry::new(event).session(session).call(call, tool).with("duration_ms", *duration_ms);
+        let fields = [("SESSION", session), ("CALL", call.as_str()), ("TOOL", tool.as_str())];
+        if let Some(refusal) = error {
+            let code = serde_json::to_value(refusal.code).unwrap_or_default();
+            let code = code.as_str().unwrap_or_default();
+            let entry = about("call.refused")
+                .decision(verdict.map_or("deny", Verdict::word))
+                .with("stage", refusal.stage)
+                .with("code", code)
+                .with("field", refusal.field.as_deref())
+                .with("message", refusal.message.as_str());
+            self.keep(&entry).await;
+            let text = format!("{tool} was refused: {}", refusal.message);
+            let [session, call, tool] = fields;
+            let fields = [session, call, tool, ("CODE", code)];
+            journal::event(journal::CALL_REFUSED, Priority::Warning, &text, &fields);
+        }
+        if let Some(output) = result {
+            let entry = about("call.finished")
+                .decision("ok")
+                .with("stage", 6)
+                .with("changes", output.changes.len())
+                .with("truncated", output.truncated);
+            self.keep(&entry).await;
+            let text = format!("{tool} finished in {duration_ms} ms");
+            journal::event(journal::CALL_FINISHED, Priority::Info, &text, &fields);
+        }
+    }
+
+    /// A call was cut off by a crash of this daemon's predecessor.
+    pub(crate) async fn interrupted(&self, call: &crate::inflight::Inflight, outcome: &str) {
+        let entry = Entry::new("call.interrupted")
+            .session(&call.session)
+            .call(&call.call, &call.tool)
+            .decision("interrupted")
+            .with("phase", call.phase.word())
+            .with("application", call.application.as_deref())
+            .with("outcome", outcome);
+        self.keep(&entry).await;
+        tracing::warn!(call = call.call, tool = call.tool, "a call was cut off by a crash: {outcome}");
+    }
+
+    /// Records what has happened already, so that nothing can be held back any more.
+    async fn keep(&self, entry: &Entry) {
+        if let Err(error) = self.recorder.append(entry).await {
+            tracing::error!("{} is not in the record: {error}", entry.event);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `testudo-bench`: what a contained, decided and recorded call costs on this machine, beside its rivals and floors.
+//!
+//! Starts the shipped appliance a number of times, then takes turns among all [`subjects`], so that whatever else the
+//! machine does hits each of them alike. Nothing here passes or fails by a time. Needs root, as the appliance does;
+//! `tests/bench.sh` builds everything in release and runs this.
+
+mod machine;
+mod memory;
+mod percentile;
+mod rivals;
+mod rounds;
+mod starts;
+mod subjects;
+mod table;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use machine::Machine;
+use table::Table;
+
+/// Measures the appliance and prints one table.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Prints JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Rounds that are measured; ten more come before.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// How often the whole appliance is started.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    starts: u16,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("testudo-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut table = Table::new(Machine::here());
+    let appliance = starts::measure(arguments.starts, &mut table)?;
+    subjects::measure(&appliance, arguments.rounds, &mut table)?;
+    appliance.stop()?;
+    let text = if arguments.json { table.json()? } else { table.text() };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
