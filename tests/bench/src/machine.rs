@@ -36,7 +36,7 @@ impl Machine {
 
 fn processor(cpuinfo: &str) -> String {
     let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    name.map(|(_, name)| name.trim().to_owned()).unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
 impl fmt::Display for Machine {

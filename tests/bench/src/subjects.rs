@@ -110,10 +110,10 @@ struct Bus {
 impl Bus {
     async fn connect(appliance: &Appliance) -> Result<Self> {
         let address = appliance.bus_address();
-        let connection = zbus::connection::Builder::address(address.as_str())?.build().await;
+        let connection = zbus::connection::Builder::address(address.as_str()).build().await;
         let connection = connection.with_context(|| format!("cannot reach the bus at {address}"))?;
         let tools = Tools1Proxy::new(&connection).await?;
-        let peer = PeerProxy::builder(&connection).destination(bus::TOOLS)?.path(bus::TOOLS_PATH)?;
+        let peer = PeerProxy::builder(&connection).destination(bus::TOOLS).path(bus::TOOLS_PATH);
         Ok(Self { tools, peer: peer.build().await? })
     }
 }

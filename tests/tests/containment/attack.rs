@@ -32,17 +32,20 @@ pub(crate) const OUTPUT_LIMIT: Control = Layer("output-limit");
 pub(crate) const WALL_LIMIT: Control = Layer("wall-limit");
 pub(crate) const SCRATCH_ISOLATION: Control = Layer("scratch-isolation");
 
-const WORK_USER: &str = "User=testudo-work\nGroup=testudo-work\n";
-/// The instance's user; without, root.
-pub(crate) const NOT_ROOT: Control = Unit(&[(WORK_USER, "User=root\nGroup=root\n")]);
+/// The instance's group; without, the one that may read `/etc/shadow`.
+pub(crate) const NOT_SHADOW: Control = Unit(&[("Group=testudo-work\n", "Group=shadow\n")]);
 /// The instance's user; without, that of the daemon that keeps the record.
-pub(crate) const NOT_AUDITD: Control = Unit(&[(WORK_USER, "User=testudo-auditd\nGroup=testudo-auditd\n")]);
+pub(crate) const NOT_AUDITD: Control = Unit(&[("=testudo-work\n", "=testudo-auditd\n")]);
 pub(crate) const READ_ONLY_SYSTEM: Control = Unit(&[("ProtectSystem=strict\n", "")]);
 /// The instance's `/run` is its own and empty.
 pub(crate) const OWN_RUN: Control = Unit(&[("TemporaryFileSystem=/run\n", "")]);
-/// The instance's scratch is its own; without, all instances share a directory of the host.
-pub(crate) const OWN_SCRATCH: Control =
-    Unit(&[("--scratch /run/scratch", "--scratch /var/tmp"), ("ProtectSystem=strict\n", "")]);
+/// The instance's scratch is its own; without, all instances share a directory of the host, in which the number of
+/// the process keeps them apart.
+pub(crate) const OWN_SCRATCH: Control = Unit(&[
+    ("--scratch /run/scratch", "--scratch /var/tmp"),
+    ("ProtectSystem=strict\n", ""),
+    ("PrivatePIDs=yes\n", ""),
+]);
 /// The instance only reads the workspace.
 pub(crate) const READ_ONLY_WORKSPACE: Control = Unit(&[("BindReadOnlyPaths=/var/lib", "BindPaths=/var/lib")]);
 pub(crate) const OWN_PROCESSES: Control = Unit(&[("PrivatePIDs=yes\n", "")]);

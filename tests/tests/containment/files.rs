@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::attack::{
-    Attack, LANDLOCK, NOT_AUDITD, NOT_ROOT, OWN_ROOT, OWN_SCRATCH, READ_ONLY_ROOT, READ_ONLY_SYSTEM, pids,
+    Attack, LANDLOCK, NOT_AUDITD, NOT_SHADOW, OWN_ROOT, OWN_SCRATCH, READ_ONLY_ROOT, READ_ONLY_SYSTEM, pids,
     unharmed,
 };
 use testudo_tests::Scene;
@@ -39,8 +39,8 @@ fn writing_into_the_machine() {
 
 #[test]
 fn reading_the_shadow_file() {
-    // The file does not exist, Landlock would not open it, and the user may not read it.
-    Attack::new("grep -q ^root: /etc/shadow && @DONE").stopped_by(&[OWN_ROOT, LANDLOCK, NOT_ROOT]);
+    // The file does not exist, Landlock would not open it, and no group of the call may read it.
+    Attack::new("grep -q ^root: /etc/shadow && @DONE").stopped_by(&[OWN_ROOT, LANDLOCK, NOT_SHADOW]);
     let said = Scene::start().shell("ls /etc");
     assert_eq!(said["stdout"].as_str().unwrap().matches("shadow").count(), 0, "{said}");
 }

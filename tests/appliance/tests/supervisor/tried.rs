@@ -74,7 +74,7 @@ fn what_the_command_leaves_in_the_background_ends_too() {
 
 #[test]
 fn a_model_without_a_name_is_an_error_before_anything_starts() {
-    let output = testudo_try(&["run", "true"]).env("OLLAMA_HOST", "127.0.0.1").output().unwrap();
+    let output = testudo_try(&["run", "true"]).env("OLLAMA_HOST", "127.0.0.1:1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("TESTUDO_MODEL"), "{output:?}");
 }
