@@ -72,6 +72,13 @@ pub(crate) fn config(policy: BusPolicy, policy_files: &Path) -> String {
     )
 }
 
+/// What the bus did not understand of its rules: it says so, leaves them out and goes on, and nobody would notice.
+pub(crate) fn complaint(log: &str) -> Option<String> {
+    let wrong = ["Encountered error", "Unknown username", "Unknown group", "Error: "];
+    let line = log.lines().find(|line| wrong.iter().any(|wrong| line.contains(wrong)))?;
+    Some(format!("left out rules of its policy ({})", line.split_once(": ").map_or(line, |(_, rest)| rest)))
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -114,6 +121,16 @@ fn find() -> Result<PathBuf, ApplianceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_the_bus_leaves_out_are_found() {
+        let line = "dbus-daemon[3]: Unknown username \"testudo-x\" in message bus configuration file\n";
+        assert_eq!(
+            complaint(line).unwrap(),
+            "left out rules of its policy (Unknown username \"testudo-x\" in message bus configuration file)"
+        );
+        assert_eq!(complaint("dbus-daemon[3]: Rejected send message\n"), None);
+    }
 
     #[test]
     fn the_shipped_bus_denies_by_default_and_the_open_one_includes_nothing() {

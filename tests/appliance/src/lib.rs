@@ -16,6 +16,7 @@ mod bus;
 mod child;
 mod clone;
 mod control;
+mod environment;
 mod error;
 mod filesystem;
 mod guardian;

@@ -189,6 +189,12 @@ impl Service {
         }
     }
 
+    /// It runs, but not as it must: it is to be killed, and stays down.
+    pub(crate) fn refuse(&mut self, why: String) {
+        self.unit.restart_on_failure = false;
+        (self.state, self.deadline, self.outcome) = (State::Dying, None, Some(why));
+    }
+
     /// What is due by now.
     pub(crate) fn step(&mut self, now: Instant) -> Option<Step> {
         if self.deadline.is_none_or(|deadline| now < deadline) {
@@ -295,6 +301,16 @@ mod tests {
         service.spawned(8, t0);
         service.exited(Exit::Status(0), t0);
         assert_eq!(service.state, State::Stopped);
+    }
+
+    #[test]
+    fn a_refused_service_stays_down_and_the_reason_is_kept() {
+        let (mut service, t0) = (service(), Instant::now());
+        service.spawned(7, t0);
+        service.refuse("left out rules".to_owned());
+        service.exited(Exit::Signal(Signal::SIGKILL), t0);
+        assert!(service.is_hopeless());
+        assert_eq!(service.outcome.as_deref(), Some("left out rules, was ended by SIGKILL"));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! One thread, one `poll`. What a service does next is decided in [`crate::service`]; here is only the doing.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -18,9 +17,10 @@ use crate::account::{Accounts, Identity};
 use crate::bus;
 use crate::child::{self, Launch};
 use crate::control::{self, Answer, Request, State};
+use crate::environment;
 use crate::error::ApplianceError;
-use crate::filesystem::{CONFIGURATION, LOGS};
-use crate::notify::{self, NotifySocket};
+use crate::filesystem::LOGS;
+use crate::notify::NotifySocket;
 use crate::plan::Plan;
 use crate::service::{Exit, Service, Step};
 use crate::socket::Socket;
@@ -32,6 +32,13 @@ pub(crate) struct Instance {
     pub(crate) socket: String,
     /// `RuntimeMaxSec=`, or when a stop becomes a kill.
     deadline: Option<Instant>,
+}
+
+/// A bus that was started and has not said its address.
+struct BusStart {
+    ready: OwnedFd,
+    /// Where in the log its own lines begin.
+    log_from: u64,
 }
 
 /// A request that is answered later.
@@ -50,7 +57,7 @@ pub(crate) struct Supervisor {
     pub(crate) notify: NotifySocket,
     pub(crate) signals: SignalFd,
     pub(crate) control: OwnedFd,
-    pub(crate) bus_ready: Option<OwnedFd>,
+    bus_ready: Option<BusStart>,
     pub(crate) instances: Vec<Instance>,
     waiting: Vec<Waiting>,
     /// Whom to tell when all is down; while it is set, nothing starts.
@@ -167,7 +174,7 @@ impl Supervisor {
     fn spawn(&mut self, unit: &ServiceUnit) -> Result<i32, ApplianceError> {
         let identity = self.identity(unit)?;
         child::prepare(unit, &identity)?;
-        let mut environment = self.environment(unit)?;
+        let mut environment = environment::of(unit, &identity);
         let given = self.plan.credentials.get(unit.short_name());
         if given.is_some() || !unit.credentials.is_empty() {
             let place = child::credentials(unit, &identity, given.into_iter().flatten())?;
@@ -178,7 +185,7 @@ impl Supervisor {
             let _ = fs::remove_file(Path::new("/run/testudo").join(bus::SOCKET));
             let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
                 .map_err(ApplianceError::system("make a pipe"))?;
-            self.bus_ready = Some(read);
+            self.bus_ready = Some(BusStart { ready: read, log_from: log(unit)?.metadata().map_or(0, |log| log.len()) });
             Some(write)
         } else {
             None
@@ -203,7 +210,7 @@ impl Supervisor {
             unit,
             identity: &identity,
             command: self.command(unit),
-            environment: self.environment(unit)?.into_iter().collect(),
+            environment: environment::of(unit, &identity).into_iter().collect(),
             log: log(unit)?,
             passed: vec![connection.as_fd()],
             activation: Some(&socket.unit.descriptor_name),
@@ -229,39 +236,6 @@ impl Supervisor {
         command
     }
 
-    /// What systemd sets, and the address of the private bus.
-    fn environment(&self, unit: &ServiceUnit) -> Result<BTreeMap<String, String>, ApplianceError> {
-        let identity = self.accounts.user(&unit.user)?;
-        let joined = |base: &str, names: &[String]| {
-            names.iter().map(|name| format!("{base}/{name}")).collect::<Vec<_>>().join(":")
-        };
-        let mut set = BTreeMap::from([
-            ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".to_owned()),
-            ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            ("USER".to_owned(), identity.name.clone()),
-            ("LOGNAME".to_owned(), identity.name),
-            ("HOME".to_owned(), identity.home),
-            ("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus::ADDRESS.to_owned()),
-        ]);
-        let mut add = |name: &str, value: String| set.insert(name.to_owned(), value);
-        if unit.readiness == Readiness::Notify {
-            add("NOTIFY_SOCKET", notify::PATH.to_owned());
-        }
-        if let Some(watchdog) = unit.watchdog {
-            add("WATCHDOG_USEC", watchdog.as_micros().to_string());
-        }
-        if !unit.state_directories.is_empty() {
-            add("STATE_DIRECTORY", joined("/var/lib", &unit.state_directories));
-        }
-        if !unit.runtime_directories.is_empty() {
-            add("RUNTIME_DIRECTORY", joined("/run", &unit.runtime_directories));
-        }
-        if unit.wants_configuration {
-            add("CONFIGURATION_DIRECTORY", CONFIGURATION.to_owned());
-        }
-        Ok(set)
-    }
-
     fn sleep(&self) -> Result<(), ApplianceError> {
         let deadlines = self.services.iter().filter_map(Service::deadline);
         let next = deadlines.chain(self.instances.iter().filter_map(|instance| instance.deadline)).min();
@@ -271,7 +245,7 @@ impl Supervisor {
             PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX)
         });
         let mut all = vec![self.signals.as_fd(), self.notify.as_fd(), self.control.as_fd()];
-        all.extend(self.bus_ready.as_ref().map(AsFd::as_fd));
+        all.extend(self.bus_ready.as_ref().map(|start| start.ready.as_fd()));
         all.extend(self.sockets.iter().filter_map(Socket::listening));
         let mut all: Vec<PollFd<'_>> = all.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut all, limit) {
@@ -303,17 +277,25 @@ impl Supervisor {
                 service.notified(message.words, now);
             }
         }
-        let Some(pipe) = &self.bus_ready else { return };
-        let mut line = [0; 256];
-        let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
-            let said = nix::unistd::read(pipe, &mut line).unwrap_or(0);
-            if let Some(service) = self.services.iter_mut().find(|service| service.unit.name == bus::UNIT)
-                && said > 0
-            {
-                service.ready(now);
+        let Some(BusStart { ready, log_from }) = &self.bus_ready else { return };
+        let mut readable = [PollFd::new(ready.as_fd(), PollFlags::POLLIN)];
+        if !poll(&mut readable, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+            return;
+        }
+        let said = nix::unistd::read(ready, &mut [0; 256]).unwrap_or(0);
+        let log = fs::read(Path::new(LOGS).join("dbus.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(log.get(usize::try_from(*log_from).unwrap_or(0)..).unwrap_or_default());
+        let complaint = bus::complaint(&log);
+        self.bus_ready = None;
+        let Some(service) = self.services.iter_mut().find(|service| service.unit.name == bus::UNIT) else { return };
+        match (complaint, service.pid) {
+            // It would go on without the rules that it did not understand.
+            (Some(complaint), Some(pid)) => {
+                service.refuse(complaint);
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
-            self.bus_ready = None;
+            _ if said > 0 => service.ready(now),
+            _ => {}
         }
     }
 

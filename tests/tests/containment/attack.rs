@@ -49,6 +49,8 @@ pub(crate) const OWN_SCRATCH: Control = Unit(&[
 /// The instance only reads the workspace.
 pub(crate) const READ_ONLY_WORKSPACE: Control = Unit(&[("BindReadOnlyPaths=/var/lib", "BindPaths=/var/lib")]);
 pub(crate) const OWN_PROCESSES: Control = Unit(&[("PrivatePIDs=yes\n", "")]);
+/// In the instance's `/proc`, processes of others are not there.
+pub(crate) const HIDDEN_PROCESSES: Control = Unit(&[("ProtectProc=invisible\n", ""), ("ProcSubset=pid\n", "")]);
 pub(crate) const OWN_NETWORK: Control = Unit(&[("PrivateNetwork=yes\n", "")]);
 
 /// What an attack says when it succeeded; put together so that an echoed command does not say it.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::attack::{
-    Attack, Control, LANDLOCK, OWN_PROCESSES, PID_NAMESPACE, SECCOMP, neighbour, pids, scene_without,
+    Attack, Control, HIDDEN_PROCESSES, LANDLOCK, OWN_PROCESSES, PID_NAMESPACE, SECCOMP, neighbour, pids, scene_without,
     unharmed,
 };
 use testudo_tests::wait;
@@ -33,10 +33,10 @@ fn mounting() {
 
 #[test]
 fn seeing_other_processes() {
-    // Landlock hides what it would not let one trace. The brackets keep the command from finding itself.
+    // The brackets keep the command from finding itself.
     Attack::new("grep -qsa 'neighbours[-]password' /proc/[0-9]*/cmdline && @DONE")
         .beside("sh -c 'sleep 1000; true' neighbours-password &")
-        .stopped_by(&[PID_NAMESPACE, LANDLOCK, OWN_PROCESSES]);
+        .stopped_by(&[PID_NAMESPACE, OWN_PROCESSES, HIDDEN_PROCESSES]);
 }
 
 /// Every process that the user may signal, the runners of all sessions among them.

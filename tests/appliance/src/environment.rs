@@ -1,0 +1,70 @@
+//! The environment of a service: what systemd sets, and the address of the private bus. Nothing is inherited.
+
+use std::collections::BTreeMap;
+
+use crate::account::Identity;
+use crate::bus;
+use crate::filesystem::CONFIGURATION;
+use crate::notify;
+use crate::unit::{Readiness, ServiceUnit};
+
+/// All variables but those that hold the process's own number.
+pub(crate) fn of(unit: &ServiceUnit, identity: &Identity) -> BTreeMap<String, String> {
+    let joined = |base: &str, names: &[String]| {
+        names.iter().map(|name| format!("{base}/{name}")).collect::<Vec<_>>().join(":")
+    };
+    let mut set = BTreeMap::from([
+        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".to_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("USER".to_owned(), identity.name.clone()),
+        ("LOGNAME".to_owned(), identity.name.clone()),
+        ("HOME".to_owned(), identity.home.clone()),
+        ("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus::ADDRESS.to_owned()),
+    ]);
+    let mut add = |name: &str, value: String| set.insert(name.to_owned(), value);
+    if unit.readiness == Readiness::Notify {
+        add("NOTIFY_SOCKET", notify::PATH.to_owned());
+    }
+    if let Some(watchdog) = unit.watchdog {
+        add("WATCHDOG_USEC", watchdog.as_micros().to_string());
+    }
+    if !unit.state_directories.is_empty() {
+        add("STATE_DIRECTORY", joined("/var/lib", &unit.state_directories));
+    }
+    if !unit.runtime_directories.is_empty() {
+        add("RUNTIME_DIRECTORY", joined("/run", &unit.runtime_directories));
+    }
+    if unit.wants_configuration {
+        add("CONFIGURATION_DIRECTORY", CONFIGURATION.to_owned());
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_a_unit_asks_for_and_nothing_of_ours() {
+        let identity = Identity { name: "u".into(), home: "/".into(), uid: 1, gid: 1, groups: Vec::new() };
+        let unit = ServiceUnit {
+            readiness: Readiness::Notify,
+            watchdog: Some(Duration::from_secs(30)),
+            state_directories: vec!["testudo/a".into(), "b".into()],
+            wants_configuration: true,
+            ..ServiceUnit::plain()
+        };
+        let set = of(&unit, &identity);
+        for (name, value) in [
+            ("WATCHDOG_USEC", "30000000"),
+            ("STATE_DIRECTORY", "/var/lib/testudo/a:/var/lib/b"),
+            ("NOTIFY_SOCKET", "/run/notify"),
+            ("USER", "u"),
+        ] {
+            assert_eq!(set.get(name).map(String::as_str), Some(value));
+        }
+        assert!(!of(&ServiceUnit::plain(), &identity).contains_key("NOTIFY_SOCKET"));
+        assert!(!set.contains_key("CARGO_MANIFEST_DIR"));
+    }
+}
