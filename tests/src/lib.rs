@@ -192,7 +192,7 @@ impl Scene {
     }
 
     /// Calls a method as one of the users of the appliance, straight on the bus.
-    /// `arguments` are `s:TEXT`, `t:NUMBER`, `u:NUMBER` or `o:KEY=VALUE,…` for options.
+    /// `arguments` are `s:TEXT`, `r:COUNT=TEXT` for a text so many times, `t:NUMBER`, `u:NUMBER` or `o:KEY=VALUE,…` for options.
     ///
     /// # Panics
     /// When the caller cannot be started.

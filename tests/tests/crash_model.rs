@@ -52,7 +52,7 @@ fn modeld_killed_while_the_model_speaks() {
     let said = turn.finish();
     assert_ne!(said.status, 0, "{said:?}");
     scene.appliance.wait_ready("modeld").unwrap();
-    assert!(scene.recorded("turn.finished", |record| record["decision"] != "done"), "{:?}", scene.log());
+    assert!(scene.recorded("turn.finished", |record| record["decision"] == "failed"), "{:?}", scene.log());
     let again = scene.ctl_start(&["send", "--wait", "--json", "and now?"]).finish();
     assert_eq!(again.status, 0, "{again:?}");
     assert_eq!(text(&again.json(), "reply"), "back again");

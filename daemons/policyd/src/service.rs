@@ -15,7 +15,7 @@ use testudo::daemon::{DaemonError, Lifecycle, state_directory};
 use testudo::diagnostic::Diagnostics;
 use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon, Principal};
-use testudo::limits::{self, REPLY};
+use testudo::limits::{self, BUS, REPLY};
 use testudo::options::GivenOptions;
 use testudo::recorder::Recorder;
 use testudo::subscribers::Subscribers;
@@ -143,6 +143,9 @@ impl Policy {
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
         let _ = caller.require_operator()?;
+        if toml_text.len() > BUS.message {
+            return Err(Fault::TooLarge(format!("the policy is longer than {} bytes", BUS.message)));
+        }
         let (ok, rules, findings) = match rule::parse(name, toml_text) {
             Ok((rules, warnings)) => (true, rules.len(), warnings),
             Err(Diagnostics(found)) => (false, 0, found),

@@ -12,7 +12,7 @@ use zbus::wire::{StructureBuilder, Variant};
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [interface, member, rest @ ..] = arguments.as_slice() else {
-        eprintln!("Usage: testudo-caller INTERFACE MEMBER [s:TEXT|t:NUMBER|u:NUMBER|o:KEY=VALUE,…]…");
+        eprintln!("Usage: testudo-caller INTERFACE MEMBER [s:TEXT|r:COUNT=TEXT|t:NUMBER|u:NUMBER|o:KEY=VALUE,…]…");
         return ExitCode::from(2);
     };
     match call(interface, member, rest).await {
@@ -77,6 +77,11 @@ fn append<'a>(body: StructureBuilder<'a>, argument: &'a str) -> Result<Structure
     let (kind, value) = argument.split_once(':').ok_or_else(wrong)?;
     Ok(match kind {
         "s" => body.add_field(value),
+        // A command line has no room for what is too long.
+        "r" => {
+            let (count, text) = value.split_once('=').ok_or_else(wrong)?;
+            body.add_field(text.repeat(count.parse().map_err(|_| wrong())?))
+        }
         "t" => body.add_field(value.parse::<u64>().map_err(|_| wrong())?),
         "u" => body.add_field(value.parse::<u32>().map_err(|_| wrong())?),
         "o" => {
