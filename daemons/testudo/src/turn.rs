@@ -75,7 +75,7 @@ pub enum Event {
     CallStarted {
         /// The turn's id.
         turn: String,
-        /// The model's id of the call, which the end of it carries too.
+        /// The call's id, which the end of it, Tools1 and the record carry too.
         request: String,
         /// The tool.
         tool: String,

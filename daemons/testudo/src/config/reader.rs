@@ -15,6 +15,9 @@ use toml::de::{DeTable, DeValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::quantity;
 
+/// Most findings of one severity that are kept: the place of each costs a walk through the text, and nobody reads more.
+const MOST_FINDINGS: usize = 100;
+
 /// A parsed file and the mistakes found in it so far.
 pub struct Document<'t> {
     file: &'t str,
@@ -45,9 +48,12 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Notes a finding at a range of bytes.
+    /// Notes a finding at a range of bytes; of each severity the first hundred are kept.
     pub fn note(&self, severity: Severity, span: Range<usize>, message: String) {
-        self.found.borrow_mut().push(Diagnostic::at(severity, self.file, self.text, span, message));
+        let mut found = self.found.borrow_mut();
+        if found.iter().filter(|other| other.severity == severity).count() < MOST_FINDINGS {
+            found.push(Diagnostic::at(severity, self.file, self.text, span, message));
+        }
     }
 
     /// The warnings, if there are no errors.
