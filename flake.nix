@@ -3,7 +3,8 @@
 {
   description = "Testudo, a personal agent that asks before it acts";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.05";
+  # Newer than the oldest NixOS that the appliance runs on: the compiler must be Rust 1.95 or later.
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =
     { self, nixpkgs }:

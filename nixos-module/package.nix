@@ -1,5 +1,18 @@
 # The package: the workspace's binaries and units/, put in their places by the same script that any distribution uses.
 { lib, stdenv, rustPlatform }:
+let
+  # What is installed. The crates of tests/ take controls out of the daemons to show what they stop, and the
+  # daemons refuse to be built for release that way.
+  shipped = lib.concatMap (name: [ "-p" name ]) [
+    "testudo-agentd"
+    "testudo-auditd"
+    "testudo-modeld"
+    "testudo-policyd"
+    "testudo-sandbox"
+    "testudo-toold"
+    "testudoctl"
+  ];
+in
 rustPlatform.buildRustPackage {
   pname = "testudo";
   version = (lib.importTOML ../Cargo.toml).workspace.package.version;
@@ -21,8 +34,8 @@ rustPlatform.buildRustPackage {
   cargoLock.lockFile = ../Cargo.lock;
 
   # Unit tests need nothing but the compiler; those in tests/ need a bus and are run by ./check.
-  cargoBuildFlags = [ "--bins" ];
-  cargoTestFlags = [ "--lib" ];
+  cargoBuildFlags = shipped;
+  cargoTestFlags = shipped ++ [ "--lib" ];
 
   installPhase = ''
     runHook preInstall
