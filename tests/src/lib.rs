@@ -191,6 +191,15 @@ impl Scene {
         self.log().iter().any(|record| record["event"] == event && matches(record))
     }
 
+    /// The processes of all daemons, as seen from outside.
+    ///
+    /// # Panics
+    /// When one does not run.
+    pub fn pids(&self) -> Vec<i32> {
+        let daemons = ["policyd", "auditd", "toold", "agentd", "modeld"];
+        daemons.iter().map(|daemon| self.appliance.pid_of(daemon).expect("it runs")).collect()
+    }
+
     /// Calls a method as one of the users of the appliance, straight on the bus.
     /// `arguments` are `s:TEXT`, `r:COUNT=TEXT` for a text so many times, `t:NUMBER`, `u:NUMBER` or `o:KEY=VALUE,…` for options.
     ///

@@ -44,7 +44,10 @@ fn every_daemon_shows_all_mistakes_and_exits_with_78() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{daemon}: {said}");
         for expected in EXPECTED {
-            assert!(said.contains(&format!("{}{expected}", file.display())), "{daemon}: {expected:?} is not in:\n{said}");
+            assert!(
+                said.contains(&format!("{}{expected}", file.display())),
+                "{daemon}: {expected:?} is not in:\n{said}"
+            );
         }
         assert!(said.contains("\n  burst = \"x\"\n          ^~~\n"), "{daemon}: {said}");
     }
@@ -57,20 +60,44 @@ fn a_configuration_that_is_no_toml_or_not_there_or_unreadable() {
     let binary: &[u8] = b"\xff\xfe\0\x01";
     let deep = format!("[toold]\nburst = {}", "[".repeat(100_000));
     let many = "x = \u{202e}\n".repeat(1000);
-    for text in [binary, b"[toold\nburst = 1", b"= = =", b"[toold]\n[toold]\n", deep.as_bytes(), many.as_bytes()] {
+    for text in
+        [binary, b"[toold\nburst = 1", b"= = =", b"[toold]\n[toold]\n", deep.as_bytes(), many.as_bytes()]
+    {
         fs::write(&file, text).unwrap();
         for daemon in DAEMONS {
             let program = plan().bin_dir.join(format!("testudo-{daemon}"));
             let output = Command::new(program).arg("--config").arg(&file).env_clear().output().unwrap();
             assert_eq!(output.status.code(), Some(78), "{daemon}: {:?}", output.status);
-            assert!(String::from_utf8_lossy(&output.stderr).contains("testudo.toml"), "{daemon} names the file");
+            assert!(
+                String::from_utf8_lossy(&output.stderr).contains("testudo.toml"),
+                "{daemon} names the file"
+            );
         }
     }
     for daemon in DAEMONS {
         let program = plan().bin_dir.join(format!("testudo-{daemon}"));
-        let output = Command::new(program).args(["--config", "/nonexistent/testudo.toml"]).env_clear().output().unwrap();
+        let output = Command::new(program)
+            .args(["--config", "/nonexistent/testudo.toml"])
+            .env_clear()
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(78), "{daemon}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/testudo.toml"), "{daemon}");
+    }
+}
+
+#[test]
+fn more_mistakes_than_anyone_reads_do_not_hold_it_up() {
+    let folder = folder();
+    let file = folder.path().join("testudo.toml");
+    for text in ["= x\n".repeat(50_000), format!("a = [{}]", "= ,".repeat(50_000))] {
+        fs::write(&file, text).unwrap();
+        let program = plan().bin_dir.join("testudo-policyd");
+        let output = Command::new(program).arg("--config").arg(&file).env_clear().output().unwrap();
+        assert_eq!(output.status.code(), Some(78));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!((1..=100).contains(&said.matches("testudo.toml:").count()), "{said}");
+        assert!(said.len() < 100_000, "{} bytes", said.len());
     }
 }
 
@@ -96,7 +123,11 @@ fn a_policy_that_is_not_there() {
 fn all_mistakes_of_all_policies_are_shown() {
     let folder = folder();
     let [one, two] = ["one.toml", "two.toml"].map(|name| folder.path().join(name));
-    fs::write(&one, "[[rule]]\nname = \"a\"\nmatch = { effct = \"read\" }\naction = \"alow\"\nreason = \"r\"\n").unwrap();
+    fs::write(
+        &one,
+        "[[rule]]\nname = \"a\"\nmatch = { effct = \"read\" }\naction = \"alow\"\nreason = \"r\"\n",
+    )
+    .unwrap();
     fs::write(&two, "[[rule]]\nname = \"b\"\nmatch = { effect = \"reed\" }\naction = \"allow\"\n").unwrap();
     let said = start_fails(|plan| {
         plan.visible.push(folder.path().to_path_buf());

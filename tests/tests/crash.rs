@@ -16,7 +16,8 @@ fn propose(scene: &Scene) -> (Started, Value) {
 /// A command that runs, seen from outside, and would do so for long.
 fn sleeping(scene: &Scene) -> (Started, String) {
     let length = format!("83{}", std::process::id());
-    let call = scene.call_start("shell.run", &json!({ "command": format!("echo x > left; exec sleep {length}") }));
+    let call =
+        scene.call_start("shell.run", &json!({ "command": format!("echo x > left; exec sleep {length}") }));
     wait("the command", || runs(&length).then_some(()));
     (call, length)
 }
@@ -24,7 +25,9 @@ fn sleeping(scene: &Scene) -> (Started, String) {
 fn runs(length: &str) -> bool {
     let wanted = format!("sleep\0{length}\0");
     let processes = fs::read_dir("/proc").expect("there is a /proc").flatten();
-    processes.into_iter().any(|process| fs::read(process.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes()))
+    processes
+        .into_iter()
+        .any(|process| fs::read(process.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes()))
 }
 
 fn count(scene: &Scene, event: &str) -> usize {
@@ -54,7 +57,11 @@ fn yes_is_refused(scene: &Scene, approval: &Value) {
 fn failed(said: &Said, code: &str, stage: u64) {
     let answer = said.json();
     assert_eq!(said.status, 1, "{said:?}");
-    assert_eq!((&answer["error"]["code"], &answer["error"]["stage"]), (&json!(code), &json!(stage)), "{answer}");
+    assert_eq!(
+        (&answer["error"]["code"], &answer["error"]["stage"]),
+        (&json!(code), &json!(stage)),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -121,7 +128,9 @@ fn toold_killed_while_a_person_is_asked() {
     yes_is_refused(&scene, &approval);
     assert_eq!(scene.file("a.txt"), None);
     assert!(scene.recorded("approval.withdrawn", |record| record["detail"]["approval"] == approval["id"]));
-    assert!(scene.recorded("call.interrupted", |record| record["detail"]["outcome"] == "nothing was applied"));
+    assert!(
+        scene.recorded("call.interrupted", |record| record["detail"]["outcome"] == "nothing was applied")
+    );
     assert_eq!(count(&scene, "change.applied"), 0);
     healed(&scene);
 }
@@ -136,7 +145,9 @@ fn toold_killed_while_a_command_runs() {
     wait("the end of the command", || (!runs(&length)).then_some(()));
     scene.appliance.wait_ready("toold").unwrap();
     assert!(scene.recorded("call.interrupted", |record| {
-        record["tool"] == "shell.run" && record["detail"]["phase"] == "call" && record["detail"]["outcome"] == "nothing was applied"
+        record["tool"] == "shell.run"
+            && record["detail"]["phase"] == "call"
+            && record["detail"]["outcome"] == "nothing was applied"
     }));
     assert_eq!(scene.file("left"), None);
     assert_eq!(scene.approvals(), Vec::<Value>::new());
@@ -227,7 +238,8 @@ fn scene_with_apply_runner(code: &str) -> (Scene, tempfile::TempDir) {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("apply");
     let real = plan().bin_dir.join("testudo-sandbox");
-    fs::write(&program, format!("#!/bin/sh\nset -- {} \"$@\"\n{code}\nexec \"$@\"\n", real.display())).unwrap();
+    fs::write(&program, format!("#!/bin/sh\nset -- {} \"$@\"\n{code}\nexec \"$@\"\n", real.display()))
+        .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let scene = Scene::with(|plan| {
         plan.binaries.insert("apply".into(), program.clone());
@@ -236,7 +248,10 @@ fn scene_with_apply_runner(code: &str) -> (Scene, tempfile::TempDir) {
 }
 
 fn write_two(scene: &Scene) -> Started {
-    scene.call_start("shell.run", &json!({ "command": "echo small > small; head -c 200000 /dev/zero | tr '\\0' x > big" }))
+    scene.call_start(
+        "shell.run",
+        &json!({ "command": "echo small > small; head -c 200000 /dev/zero | tr '\\0' x > big" }),
+    )
 }
 
 #[test]
@@ -259,7 +274,8 @@ fn an_apply_runner_that_dies_half_way_has_done_nothing() {
 #[test]
 fn toold_killed_while_changes_are_applied() {
     // The first runner reads nothing of its request and never ends; the next ones are as shipped.
-    let (scene, _folder) = scene_with_apply_runner("mkdir /run/workspace/stuck 2>/dev/null && exec sleep 1000");
+    let (scene, _folder) =
+        scene_with_apply_runner("mkdir /run/workspace/stuck 2>/dev/null && exec sleep 1000");
     let call = write_two(&scene);
     let approval = scene.next_approval(&[]);
     scene.approve(&approval);

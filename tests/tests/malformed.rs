@@ -10,31 +10,32 @@ const NOT_FOUND: &str = "org.testudo.Error.NotFound: ";
 const HUGE: &str = "r:9437184=x";
 
 /// A method of an interface with arguments, called as a user, and how its answer begins.
-type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a str);
+type Case<A> = (&'static str, &'static str, &'static str, A, &'static str);
 
 /// Calls them all on one appliance, which is as before at the end.
-fn refused(cases: &[Case<'_>]) {
+fn refused<'a, A: AsRef<[&'a str]> + std::fmt::Debug>(cases: &[Case<A>]) {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     for (user, interface, member, arguments, expected) in cases {
-        let said = scene.as_user(user, interface, member, arguments);
+        let said = scene.as_user(user, interface, member, arguments.as_ref());
         let short: String = said.stdout.chars().take(500).collect();
-        assert!(said.status == 1 && said.stdout.starts_with(expected), "{interface}.{member} {arguments:?}: {short}");
-        assert!(said.stdout.len() < 4096, "{interface}.{member} {arguments:?}: what was wrong is not sent back whole");
+        assert!(
+            said.status == 1 && said.stdout.starts_with(expected),
+            "{interface}.{member} {arguments:?}: {short}"
+        );
+        assert!(
+            said.stdout.len() < 4096,
+            "{interface}.{member} {arguments:?}: what was wrong is not sent back whole"
+        );
     }
     unharmed(&scene, &before);
-}
-
-fn pids(scene: &Scene) -> Vec<i32> {
-    let daemons = ["policyd", "auditd", "toold", "agentd", "modeld"];
-    daemons.iter().map(|daemon| scene.appliance.pid_of(daemon).unwrap()).collect()
 }
 
 fn unharmed(scene: &Scene, before: &[i32]) {
     let answer = scene.ctl(&["send", "--wait", "--json", "say hello"]);
     assert_eq!(answer.status, 0, "{answer:?}");
     assert_eq!(scene.ctl(&["audit", "verify", "--json"]).json()["ok"], true);
-    assert_eq!(pids(scene), before, "no daemon was restarted");
+    assert_eq!(scene.pids(), before, "no daemon was restarted");
 }
 
 #[test]
@@ -52,23 +53,22 @@ fn bodies_that_are_not_what_they_should_be() {
         ("r:200={\"a\":", TOO_LARGE),
         (HUGE, TOO_LARGE),
     ];
-    let mut cases: Vec<(&str, &str, &str, Vec<&str>, &str)> = Vec::new();
+    let mut cases: Vec<Case<Vec<&str>>> = Vec::new();
     for (body, expected) in bodies {
         cases.push(("testudo-toold", "Audit1", "Append", vec![body, "o:"], expected));
         cases.push(("testudo-agentd", "Models1", "Complete", vec!["s:1", body, "o:"], expected));
         cases.push(("testudo-toold", "Policy1", "Decide", vec![body, "o:"], expected));
         cases.push(("root", "Policy1", "Explain", vec![body], expected));
     }
-    let cases: Vec<Case<'_>> = cases.iter().map(|(user, interface, member, arguments, expected)| {
-        (*user, *interface, *member, arguments.as_slice(), *expected)
-    }).collect();
     refused(&cases);
 }
 
 #[test]
 fn names_and_ids_that_are_none() {
-    let mut cases: Vec<(&str, &str, &str, Vec<&str>, &str)> = Vec::new();
-    for name in ["s:../x", "s:a/b", "s:.", "s:-a", "s:a b", "s:\u{e4}", "s:a\u{202e}b", "s:a\nb", "r:65=a", HUGE] {
+    let mut cases: Vec<Case<Vec<&str>>> = Vec::new();
+    for name in
+        ["s:../x", "s:a/b", "s:.", "s:-a", "s:a b", "s:\u{e4}", "s:a\u{202e}b", "s:a\nb", "r:65=a", HUGE]
+    {
         cases.push(("root", "Agent1", "Send", vec![name, "s:hello", "o:"], INVALID));
         cases.push(("root", "Agent1", "Wait", vec![name, "s:t"], INVALID));
         cases.push(("root", "Agent1", "Cancel", vec![name, "s:t"], INVALID));
@@ -89,13 +89,12 @@ fn names_and_ids_that_are_none() {
         cases.push(("root", "Agent1", "Wait", vec!["s:new", id], NOT_FOUND));
         cases.push(("root", "Agent1", "Cancel", vec!["s:new", id], NOT_FOUND));
     }
-    for sequence in ["t:0", "t:999999", "t:9223372036854775807", "t:9223372036854775808", "t:18446744073709551615"] {
+    for sequence in
+        ["t:0", "t:999999", "t:9223372036854775807", "t:9223372036854775808", "t:18446744073709551615"]
+    {
         cases.push(("root", "Audit1", "Show", vec![sequence], NOT_FOUND));
     }
     cases.push(("root", "Agent1", "Session", vec!["s:new"], NOT_FOUND));
-    let cases: Vec<Case<'_>> = cases.iter().map(|(user, interface, member, arguments, expected)| {
-        (*user, *interface, *member, arguments.as_slice(), *expected)
-    }).collect();
     refused(&cases);
 }
 
@@ -103,24 +102,24 @@ fn names_and_ids_that_are_none() {
 fn options_that_nobody_knows() {
     let message = "s:{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"tools\":[]}";
     refused(&[
-        ("root", "Agent1", "Send", &["s:x", "s:hello", "o:nonsense=1"], INVALID),
-        ("root", "Agent1", "Send", &["s:x", "s:", "o:"], INVALID),
-        ("root", "Agent1", "Send", &["s:x", "s: \n\t", "o:"], INVALID),
-        ("root", "Agent1", "Send", &["s:x", HUGE, "o:"], TOO_LARGE),
-        ("root", "Tools1", "Invoke", &["s:x", "s:echo", "s:{}", "o:nonsense=1"], INVALID),
-        ("root", "Tools1", "Invoke", &["s:x", "s:echo", HUGE, "o:"], TOO_LARGE),
-        ("testudo-toold", "Audit1", "Append", &["s:{\"event\":\"x\"}", "o:nonsense=1"], INVALID),
-        ("testudo-toold", "Audit1", "Append", &["s:{\"event\":\"\u{1b}[2J\"}", "o:"], INVALID),
-        ("testudo-toold", "Audit1", "Append", &["s:{\"event\":\"\"}", "o:"], INVALID),
-        ("root", "Audit1", "Log", &["t:0", "u:1", "o:nonsense=1"], INVALID),
-        ("testudo-agentd", "Models1", "Complete", &["s:1", message, "o:nonsense=1"], INVALID),
-        ("testudo-agentd", "Models1", "Complete", &["s:1", message, "o:model=unknown"], NOT_FOUND),
-        ("testudo-toold", "Policy1", "Decide", &["s:{}", "o:nonsense=1"], INVALID),
-        ("root", "Policy1", "Approvals", &["o:nonsense=1"], INVALID),
-        ("root", "Policy1", "Approve", &["s:a-1", "s:00", "o:for=ever"], INVALID),
-        ("root", "Policy1", "Approve", &["s:a-1", "s:00", "o:nonsense=1"], INVALID),
-        ("root", "Policy1", "Deny", &["s:a-1", "s:no", "o:nonsense=1"], INVALID),
-        ("root", "Policy1", "Check", &[HUGE, "s:x"], TOO_LARGE),
+        ("root", "Agent1", "Send", vec!["s:x", "s:hello", "o:nonsense=1"], INVALID),
+        ("root", "Agent1", "Send", vec!["s:x", "s:", "o:"], INVALID),
+        ("root", "Agent1", "Send", vec!["s:x", "s: \n\t", "o:"], INVALID),
+        ("root", "Agent1", "Send", vec!["s:x", HUGE, "o:"], TOO_LARGE),
+        ("root", "Tools1", "Invoke", vec!["s:x", "s:echo", "s:{}", "o:nonsense=1"], INVALID),
+        ("root", "Tools1", "Invoke", vec!["s:x", "s:echo", HUGE, "o:"], TOO_LARGE),
+        ("testudo-toold", "Audit1", "Append", vec!["s:{\"event\":\"x\"}", "o:nonsense=1"], INVALID),
+        ("testudo-toold", "Audit1", "Append", vec!["s:{\"event\":\"\u{1b}[2J\"}", "o:"], INVALID),
+        ("testudo-toold", "Audit1", "Append", vec!["s:{\"event\":\"\"}", "o:"], INVALID),
+        ("root", "Audit1", "Log", vec!["t:0", "u:1", "o:nonsense=1"], INVALID),
+        ("testudo-agentd", "Models1", "Complete", vec!["s:1", message, "o:nonsense=1"], INVALID),
+        ("testudo-agentd", "Models1", "Complete", vec!["s:1", message, "o:model=unknown"], NOT_FOUND),
+        ("testudo-toold", "Policy1", "Decide", vec!["s:{}", "o:nonsense=1"], INVALID),
+        ("root", "Policy1", "Approvals", vec!["o:nonsense=1"], INVALID),
+        ("root", "Policy1", "Approve", vec!["s:a-1", "s:00", "o:for=ever"], INVALID),
+        ("root", "Policy1", "Approve", vec!["s:a-1", "s:00", "o:nonsense=1"], INVALID),
+        ("root", "Policy1", "Deny", vec!["s:a-1", "s:no", "o:nonsense=1"], INVALID),
+        ("root", "Policy1", "Check", vec![HUGE, "s:x"], TOO_LARGE),
     ]);
 }
 
@@ -129,28 +128,28 @@ fn options_that_nobody_knows() {
 fn other_types_than_the_interface_has() {
     let wrong = "org.freedesktop.DBus.Error.";
     refused(&[
-        ("root", "Agent1", "Send", &["t:1"], wrong),
-        ("root", "Agent1", "Wait", &["s:x"], wrong),
-        ("root", "Agent1", "Cancel", &["t:1", "t:2"], wrong),
-        ("root", "Agent1", "Session", &["u:1"], wrong),
-        ("root", "Agent1", "Subscribe", &["o:a=b"], wrong),
-        ("testudo-toold", "Audit1", "Append", &["s:{}"], wrong),
-        ("root", "Audit1", "Log", &["s:0", "s:1", "o:"], wrong),
-        ("root", "Audit1", "Show", &["s:1"], wrong),
-        ("testudo-agentd", "Models1", "Complete", &["s:1", "s:{}"], wrong),
-        ("testudo-agentd", "Models1", "Cancel", &["t:1"], wrong),
-        ("testudo-toold", "Policy1", "Decide", &["s:{}"], wrong),
-        ("testudo-toold", "Policy1", "Await", &["t:1"], wrong),
-        ("testudo-toold", "Policy1", "Redeem", &["s:a-1"], wrong),
-        ("testudo-toold", "Policy1", "Withdraw", &["t:1"], wrong),
-        ("root", "Policy1", "Approvals", &["s:x"], wrong),
-        ("root", "Policy1", "Approve", &["s:a-1", "s:00"], wrong),
-        ("root", "Policy1", "Deny", &["s:a-1", "s:no"], wrong),
-        ("root", "Policy1", "Explain", &["t:1"], wrong),
-        ("root", "Policy1", "Check", &["s:x"], wrong),
-        ("root", "Tools1", "Invoke", &["s:x", "s:echo", "s:{}"], wrong),
-        ("root", "Tools1", "Cancel", &["t:1"], wrong),
-        ("root", "Tools1", "CloseSession", &["t:1"], wrong),
+        ("root", "Agent1", "Send", vec!["t:1"], wrong),
+        ("root", "Agent1", "Wait", vec!["s:x"], wrong),
+        ("root", "Agent1", "Cancel", vec!["t:1", "t:2"], wrong),
+        ("root", "Agent1", "Session", vec!["u:1"], wrong),
+        ("root", "Agent1", "Subscribe", vec!["o:a=b"], wrong),
+        ("testudo-toold", "Audit1", "Append", vec!["s:{}"], wrong),
+        ("root", "Audit1", "Log", vec!["s:0", "s:1", "o:"], wrong),
+        ("root", "Audit1", "Show", vec!["s:1"], wrong),
+        ("testudo-agentd", "Models1", "Complete", vec!["s:1", "s:{}"], wrong),
+        ("testudo-agentd", "Models1", "Cancel", vec!["t:1"], wrong),
+        ("testudo-toold", "Policy1", "Decide", vec!["s:{}"], wrong),
+        ("testudo-toold", "Policy1", "Await", vec!["t:1"], wrong),
+        ("testudo-toold", "Policy1", "Redeem", vec!["s:a-1"], wrong),
+        ("testudo-toold", "Policy1", "Withdraw", vec!["t:1"], wrong),
+        ("root", "Policy1", "Approvals", vec!["s:x"], wrong),
+        ("root", "Policy1", "Approve", vec!["s:a-1", "s:00"], wrong),
+        ("root", "Policy1", "Deny", vec!["s:a-1", "s:no"], wrong),
+        ("root", "Policy1", "Explain", vec!["t:1"], wrong),
+        ("root", "Policy1", "Check", vec!["s:x"], wrong),
+        ("root", "Tools1", "Invoke", vec!["s:x", "s:echo", "s:{}"], wrong),
+        ("root", "Tools1", "Cancel", vec!["t:1"], wrong),
+        ("root", "Tools1", "CloseSession", vec!["t:1"], wrong),
     ]);
 }
 
@@ -158,7 +157,7 @@ fn other_types_than_the_interface_has() {
 #[test]
 fn odd_questions_with_plain_answers() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     for odd in ["s:", "s:\u{202e}\u{1}", "s:../x", HUGE] {
         for (user, interface, member) in [
             ("root", "Tools1", "Cancel"),
@@ -166,7 +165,12 @@ fn odd_questions_with_plain_answers() {
             ("testudo-agentd", "Models1", "Cancel"),
         ] {
             let said = scene.as_user(user, interface, member, &[odd]);
-            assert_eq!(said.status, 0, "{interface}.{member}: {}", said.stdout.chars().take(200).collect::<String>());
+            assert_eq!(
+                said.status,
+                0,
+                "{interface}.{member}: {}",
+                said.stdout.chars().take(200).collect::<String>()
+            );
         }
     }
     let beyond = scene.as_user("root", "Audit1", "Log", &["t:18446744073709551615", "u:4294967295", "o:"]);
@@ -182,7 +186,7 @@ fn odd_questions_with_plain_answers() {
 #[test]
 fn tool_arguments_that_no_tool_takes() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     let deep = format!("s:{{\"text\":{}{}}}", "[".repeat(100), "]".repeat(100));
     let long = format!("s:{{\"text\":\"{}\"}}", "x".repeat(110_000));
     for (tool, arguments, field, part) in [
@@ -203,10 +207,15 @@ fn tool_arguments_that_no_tool_takes() {
         let said = scene.as_user("root", "Tools1", "Invoke", &["s:x", &format!("s:{tool}"), arguments, "o:"]);
         let answer = said.json();
         let error = &answer["error"];
-        assert_eq!((&error["code"], &error["stage"]), (&json!("VALIDATION_FAILED"), &json!(3)), "{tool} {arguments}: {answer}");
+        assert_eq!(
+            (&error["code"], &error["stage"]),
+            (&json!("VALIDATION_FAILED"), &json!(3)),
+            "{tool} {arguments}: {answer}"
+        );
         assert_eq!(error["field"], field, "{tool}: {answer}");
         assert!(text(error, "message").contains(part), "{tool}: {answer}");
-        assert!(scene.recorded("call.refused", |record| record["call"] == answer["call"] && record["detail"]["stage"] == 3));
+        assert!(scene.recorded("call.refused", |record| record["call"] == answer["call"]
+            && record["detail"]["stage"] == 3));
     }
     // Only the tool itself can know that these mean nothing.
     for (tool, arguments) in [
@@ -225,10 +234,11 @@ fn tool_arguments_that_no_tool_takes() {
 #[test]
 fn sessions_and_calls_that_have_no_proper_name() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     let long = "s:".to_owned() + &"a".repeat(65);
     for session in ["s:", "s:../x", "s:a b", "s:\u{202e}", long.as_str(), HUGE] {
-        let said = scene.as_user("root", "Tools1", "Invoke", &[session, "s:echo", "s:{\"text\":\"x\"}", "o:"]);
+        let said =
+            scene.as_user("root", "Tools1", "Invoke", &[session, "s:echo", "s:{\"text\":\"x\"}", "o:"]);
         let answer: Value = said.json();
         let error = &answer["error"];
         assert_eq!((&error["code"], &error["stage"]), (&json!("UNAUTHORIZED"), &json!(1)), "{answer}");
@@ -236,7 +246,8 @@ fn sessions_and_calls_that_have_no_proper_name() {
     }
     for call in ["a b", "../x", "\u{202e}"] {
         let option = format!("o:call={call}");
-        let said = scene.as_user("root", "Tools1", "Invoke", &["s:x", "s:echo", "s:{\"text\":\"x\"}", &option]);
+        let said =
+            scene.as_user("root", "Tools1", "Invoke", &["s:x", "s:echo", "s:{\"text\":\"x\"}", &option]);
         assert_eq!(said.json()["error"]["stage"], 1, "{said:?}");
     }
     let long = format!("s:{}", "x".repeat(10_000));

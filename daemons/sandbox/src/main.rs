@@ -42,13 +42,9 @@ enum Runner {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("<3>{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
+    eprintln!("<3>{error:#}");
+    ExitCode::FAILURE
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {

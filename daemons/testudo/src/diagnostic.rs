@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
+/// Most characters of a line that are shown: a long one is shown around the spot only.
+const MOST_SHOWN: usize = 200;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -25,8 +28,10 @@ pub struct Diagnostic {
     pub column: usize,
     /// What is wrong and what to do.
     pub message: String,
-    /// The text of the line.
+    /// The text of the line, or the part of a long one around the spot.
     pub source: String,
+    /// How many characters of `source` come before the spot.
+    pub indent: usize,
     /// How many characters to underline, at least 1.
     pub width: usize,
 }
@@ -40,14 +45,19 @@ impl Diagnostic {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line_end = text.get(start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| start + at);
         let count = |range: Range<usize>| text.get(range).map_or(0, |part| part.chars().count());
+        let source = text.get(line_start..line_end).unwrap_or_default().trim_end_matches('\r');
+        let column = count(line_start..start);
+        let is_long = source.chars().nth(MOST_SHOWN).is_some();
+        let hidden = if is_long { column.saturating_sub(MOST_SHOWN / 2) } else { 0 };
         Self {
             severity,
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,
-            column: count(line_start..start) + 1,
+            column: column + 1,
             message,
-            source: text.get(line_start..line_end).unwrap_or_default().trim_end_matches('\r').to_owned(),
-            width: count(start..end.min(line_end)).max(1),
+            source: source.chars().skip(hidden).take(MOST_SHOWN).collect(),
+            indent: column - hidden,
+            width: count(start..end.min(line_end)).clamp(1, MOST_SHOWN / 2),
         }
     }
 }
@@ -67,7 +77,7 @@ impl fmt::Display for Diagnostic {
         writeln!(f, "  {}", self.source)?;
         // Tabs are kept, so that the caret stands under the spot whatever their width is.
         let indent: String =
-            self.source.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            self.source.chars().take(self.indent).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         write!(f, "  {indent}^{}", "~".repeat(self.width - 1))
     }
 }
@@ -100,6 +110,19 @@ mod tests {
         let text = "a = 1\n\tb = wrong\n";
         let found = Diagnostic::at(Severity::Error, "f.toml", text, 11..16, "expected a number".into());
         assert_eq!(found.to_string(), "f.toml:2:6: expected a number\n  \tb = wrong\n  \t    ^~~~~");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_spot_is_shown() {
+        let text = format!("{}b{}", "a".repeat(100_000), "c".repeat(100_000));
+        let found = Diagnostic::at(Severity::Error, "f.toml", &text, 100_000..200_001, "no".into());
+        assert_eq!(found.column, 100_001);
+        let shown = found.to_string();
+        let [place, line, caret] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+        assert_eq!(place, "f.toml:1:100001: no");
+        assert_eq!(line.len(), 2 + MOST_SHOWN);
+        assert_eq!(line.find('b'), caret.find('^'));
+        assert!(caret.len() <= line.len());
     }
 
     proptest! {

@@ -98,10 +98,8 @@ impl Appliance {
                 Ok(Report::Init(pid)) => self.init = pid,
                 Ok(Report::Up) => up = true,
                 Ok(Report::Failed(why)) => return Err(ApplianceError::Supervisor(why)),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(ApplianceError::Supervisor(format!("it ended{}", self.tail("supervisor"))));
-                }
-                Err(error) => return Err(unanswered(error)),
+                Ok(Report::Ended) => return Err(self.unanswered(io::ErrorKind::UnexpectedEof.into())),
+                Err(error) => return Err(self.unanswered(error)),
             }
         }
         Ok(())
@@ -119,7 +117,7 @@ impl Appliance {
     ) -> Result<Answer, ApplianceError> {
         let Some(lifeline) = &self.lifeline else { return Err(gone()) };
         let (mine, theirs) = control::pair().map_err(ApplianceError::Silent)?;
-        control::send(lifeline, request, Some(&theirs)).map_err(ApplianceError::Silent)?;
+        control::send(lifeline, request, Some(&theirs)).map_err(|error| self.unanswered(error))?;
         drop(theirs);
         match control::receive_unless(&mine, within, interrupt) {
             Ok(Answer::NoSuchUnit(unit)) => Err(ApplianceError::NoSuchUnit(unit)),
@@ -128,10 +126,7 @@ impl Appliance {
                 Err(ApplianceError::Start { log: self.tail(&unit), unit, outcome })
             }
             Ok(answer) => Ok(answer),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ApplianceError::Supervisor(format!("it ended{}", self.tail("supervisor"))))
-            }
-            Err(error) => Err(unanswered(error)),
+            Err(error) => Err(self.unanswered(error)),
         }
     }
 
@@ -239,6 +234,17 @@ impl Appliance {
         Ok(command)
     }
 
+    /// What a failed question means: asked off, late, or the supervisor is gone, and then its log says why.
+    fn unanswered(&self, error: io::Error) -> ApplianceError {
+        match error.kind() {
+            io::ErrorKind::Interrupted => ApplianceError::Interrupted,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                ApplianceError::Supervisor(format!("it ended{}", self.tail("supervisor")))
+            }
+            _ => ApplianceError::Silent(error),
+        }
+    }
+
     /// The end of a unit's log as lines of an error message.
     fn tail(&self, unit: &str) -> String {
         let log = self.log(unit);
@@ -274,14 +280,6 @@ impl Appliance {
 impl Drop for Appliance {
     fn drop(&mut self) {
         let _ = self.end();
-    }
-}
-
-/// An interruption is no fault of the supervisor's.
-fn unanswered(error: io::Error) -> ApplianceError {
-    match error.kind() {
-        io::ErrorKind::Interrupted => ApplianceError::Interrupted,
-        _ => ApplianceError::Silent(error),
     }
 }
 

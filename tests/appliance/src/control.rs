@@ -124,6 +124,8 @@ pub(crate) enum Report {
     Up,
     /// Nothing started.
     Failed(String),
+    /// PID 1 is no more.
+    Ended,
 }
 
 /// Two ends that keep packets apart; neither survives an execution by itself.

@@ -69,6 +69,9 @@ fn guard() -> Result<ExitCode, ApplianceError> {
         };
     let _ = control::send(&lifeline, &Report::Init(init.as_raw()), None);
     let status = watch(init, &lifeline, &signals)?;
+    // The caller may want to read why: the logs stay until it lets go. What it asks meanwhile is dropped, which tells it.
+    let _ = control::send(&lifeline, &Report::Ended, None);
+    while control::receive::<serde_json::Value>(&lifeline).is_ok() {}
     layout.sweep();
     Ok(if status == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -195,6 +195,11 @@ impl Service {
         (self.state, self.deadline, self.outcome) = (State::Dying, None, Some(why));
     }
 
+    /// There is no process: it cannot even be begun.
+    pub(crate) fn unstartable(&mut self, why: String) {
+        (self.state, self.deadline, self.outcome) = (State::Failed, None, Some(why));
+    }
+
     /// What is due by now.
     pub(crate) fn step(&mut self, now: Instant) -> Option<Step> {
         if self.deadline.is_none_or(|deadline| now < deadline) {

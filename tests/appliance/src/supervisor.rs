@@ -99,7 +99,7 @@ impl Supervisor {
                     return Ok(());
                 }
             } else {
-                self.start_what_may(now)?;
+                self.start_what_may(now);
             }
             self.answer_waiting();
             self.sleep()?;
@@ -128,7 +128,7 @@ impl Supervisor {
         }
     }
 
-    fn start_what_may(&mut self, now: Instant) -> Result<(), ApplianceError> {
+    fn start_what_may(&mut self, now: Instant) {
         let unsettled: Vec<String> =
             self.services.iter().filter(|s| !s.is_settled()).map(|s| s.unit.name.clone()).collect();
         for index in 0..self.services.len() {
@@ -136,13 +136,14 @@ impl Supervisor {
             if service.state == State::Waiting
                 && !service.unit.after.iter().any(|name| unsettled.contains(name))
             {
-                let pid = self.spawn(&service.unit.clone())?;
-                if let Some(service) = self.services.get_mut(index) {
-                    service.spawned(pid, now);
+                let spawned = self.spawn(&service.unit.clone());
+                match (self.services.get_mut(index), spawned) {
+                    (Some(service), Ok(pid)) => service.spawned(pid, now),
+                    (Some(service), Err(error)) => service.unstartable(error.to_string()),
+                    (None, _) => {}
                 }
             }
         }
-        Ok(())
     }
 
     /// Stops what nothing else needs any more: a unit after all that come after it, instances after their socket's users.
@@ -185,7 +186,8 @@ impl Supervisor {
             let _ = fs::remove_file(Path::new("/run/testudo").join(bus::SOCKET));
             let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
                 .map_err(ApplianceError::system("make a pipe"))?;
-            self.bus_ready = Some(BusStart { ready: read, log_from: log(unit)?.metadata().map_or(0, |log| log.len()) });
+            self.bus_ready =
+                Some(BusStart { ready: read, log_from: log(unit)?.metadata().map_or(0, |log| log.len()) });
             Some(write)
         } else {
             None
@@ -284,10 +286,13 @@ impl Supervisor {
         }
         let said = nix::unistd::read(ready, &mut [0; 256]).unwrap_or(0);
         let log = fs::read(Path::new(LOGS).join("dbus.log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(log.get(usize::try_from(*log_from).unwrap_or(0)..).unwrap_or_default());
+        let log =
+            String::from_utf8_lossy(log.get(usize::try_from(*log_from).unwrap_or(0)..).unwrap_or_default());
         let complaint = bus::complaint(&log);
         self.bus_ready = None;
-        let Some(service) = self.services.iter_mut().find(|service| service.unit.name == bus::UNIT) else { return };
+        let Some(service) = self.services.iter_mut().find(|service| service.unit.name == bus::UNIT) else {
+            return;
+        };
         match (complaint, service.pid) {
             // It would go on without the rules that it did not understand.
             (Some(complaint), Some(pid)) => {

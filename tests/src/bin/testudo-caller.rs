@@ -12,7 +12,9 @@ use zbus::wire::{StructureBuilder, Variant};
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [interface, member, rest @ ..] = arguments.as_slice() else {
-        eprintln!("Usage: testudo-caller INTERFACE MEMBER [s:TEXT|r:COUNT=TEXT|t:NUMBER|u:NUMBER|o:KEY=VALUE,…]…");
+        eprintln!(
+            "Usage: testudo-caller INTERFACE MEMBER [s:TEXT|r:COUNT=TEXT|t:NUMBER|u:NUMBER|o:KEY=VALUE,…]…"
+        );
         return ExitCode::from(2);
     };
     match call(interface, member, rest).await {

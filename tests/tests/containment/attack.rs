@@ -50,7 +50,8 @@ pub(crate) const OWN_SCRATCH: Control = Unit(&[
 pub(crate) const READ_ONLY_WORKSPACE: Control = Unit(&[("BindReadOnlyPaths=/var/lib", "BindPaths=/var/lib")]);
 pub(crate) const OWN_PROCESSES: Control = Unit(&[("PrivatePIDs=yes\n", "")]);
 /// In the instance's `/proc`, processes of others are not there.
-pub(crate) const HIDDEN_PROCESSES: Control = Unit(&[("ProtectProc=invisible\n", ""), ("ProcSubset=pid\n", "")]);
+pub(crate) const HIDDEN_PROCESSES: Control =
+    Unit(&[("ProtectProc=invisible\n", ""), ("ProcSubset=pid\n", "")]);
 pub(crate) const OWN_NETWORK: Control = Unit(&[("PrivateNetwork=yes\n", "")]);
 
 /// What an attack says when it succeeded; put together so that an echoed command does not say it.
@@ -96,7 +97,7 @@ impl Attack {
     fn make(&self, missing: &[Control]) -> (bool, Value) {
         let (scene, _units) = scene_without(missing, self.plan);
         let neighbour = self.neighbour.as_ref().map(|command| neighbour(&scene, command));
-        let before = pids(&scene);
+        let before = scene.pids();
         let answer = scene.shell(&self.script.replace("@DONE", "echo attack-''done"));
         unharmed(&scene, &before);
         drop(scene);
@@ -181,19 +182,13 @@ fn uppers(scene: &Scene) -> Vec<PathBuf> {
     calls.map(|call| call.path().join("upper")).collect()
 }
 
-/// The processes of all daemons.
-pub(crate) fn pids(scene: &Scene) -> Vec<i32> {
-    let daemons = ["policyd", "auditd", "toold", "agentd", "modeld"];
-    daemons.iter().map(|daemon| scene.appliance.pid_of(daemon).expect("it runs")).collect()
-}
-
 /// The daemons are the same processes as before and still do their work, in the session of the attack too.
 pub(crate) fn unharmed(scene: &Scene, before: &[i32]) {
     assert_eq!(
         scene.call("echo", &json!({ "text": "still here" }))["result"]["content"]["text"],
         "still here"
     );
-    assert_eq!(pids(scene), before, "no daemon was restarted");
+    assert_eq!(scene.pids(), before, "no daemon was restarted");
     let verified = scene.ctl(&["audit", "verify", "--json"]);
     assert_eq!(verified.json()["ok"], true, "{verified:?}");
 }

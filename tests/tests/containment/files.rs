@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::attack::{
-    Attack, LANDLOCK, NOT_AUDITD, NOT_SHADOW, OWN_ROOT, OWN_SCRATCH, READ_ONLY_ROOT, READ_ONLY_SYSTEM, pids,
+    Attack, LANDLOCK, NOT_AUDITD, NOT_SHADOW, OWN_ROOT, OWN_SCRATCH, READ_ONLY_ROOT, READ_ONLY_SYSTEM,
     unharmed,
 };
 use testudo_tests::Scene;
@@ -23,7 +23,7 @@ fn writing_outside_of_the_scratch() {
 #[test]
 fn writing_into_the_machine() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     let places =
         ["/", "/usr", "/usr/bin", "/etc", "/bin", "/lib", "/proc/sys/kernel", "/dev", "/sys", "/run", "/var"];
     for place in places {

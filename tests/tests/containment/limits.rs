@@ -1,6 +1,6 @@
 //! Using up the machine: processes, output, files, time.
 
-use crate::attack::{Attack, OUTPUT_LIMIT, RESOURCE_LIMITS, WALL_LIMIT, pids, unharmed};
+use crate::attack::{Attack, OUTPUT_LIMIT, RESOURCE_LIMITS, WALL_LIMIT, unharmed};
 use serde_json::json;
 use testudo_tests::{Scene, text};
 
@@ -24,7 +24,7 @@ fn more_output_than_allowed() {
 #[test]
 fn ten_gigabytes_of_output() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     let answer = scene.call(
         "shell.run",
         &json!({ "command": "echo x > left; head -c 10000000000 /dev/zero | tr '\\0' x" }),
@@ -50,7 +50,7 @@ fn a_call_that_is_late_is_an_error_that_says_so() {
     let scene = Scene::with(|plan| {
         plan.set("toold", "call_timeout", "2s");
     });
-    let before = pids(&scene);
+    let before = scene.pids();
     // The caller's own wish cannot reach beyond the appliance's limit.
     let late =
         json!({ "command": "echo x > left; trap '' TERM; while :; do :; done", "timeout_ms": 3_600_000 });

@@ -4,9 +4,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use crate::attack::{
-    Attack, EMPTY_NETWORK, LANDLOCK, OWN_NETWORK, OWN_ROOT, OWN_RUN, SECCOMP, pids, unharmed,
-};
+use crate::attack::{Attack, EMPTY_NETWORK, LANDLOCK, OWN_NETWORK, OWN_ROOT, OWN_RUN, SECCOMP, unharmed};
 use testudo_tests::Scene;
 
 /// Families and types of sockets that an ordinary program may make, by their numbers.
@@ -27,7 +25,7 @@ fn making_any_socket() {
     let one =
         |(_, family, kind): &(&str, i32, i32)| format!("perl -e 'socket(S, {family}, {kind}, 0) or exit 1'");
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     for socket in SOCKETS.iter().chain(&PRIVILEGED_SOCKETS) {
         let said = scene.shell(&one(socket));
         assert_eq!(said["exit"], 1, "{}: {said}", socket.0);

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::attack::{
-    Attack, Control, HIDDEN_PROCESSES, LANDLOCK, OWN_PROCESSES, PID_NAMESPACE, SECCOMP, neighbour, pids, scene_without,
-    unharmed,
+    Attack, Control, HIDDEN_PROCESSES, LANDLOCK, OWN_PROCESSES, PID_NAMESPACE, SECCOMP, neighbour,
+    scene_without, unharmed,
 };
 use testudo_tests::wait;
 
@@ -44,7 +44,7 @@ fn seeing_other_processes() {
 fn killing_everything() {
     let attack = |missing: &[Control], survives: bool| {
         let (scene, _units) = scene_without(missing, |_| {});
-        let before = pids(&scene);
+        let before = scene.pids();
         let length = format!("74{}", std::process::id());
         let other = neighbour(&scene, &format!("sleep {length} &"));
         wait("the neighbour's process", || (sleepers(&length) == 1).then_some(()));
@@ -68,7 +68,7 @@ fn killing_everything() {
 fn outliving_the_call() {
     let survivors = |missing: &[Control]| {
         let (scene, _units) = scene_without(missing, |_| {});
-        let before = pids(&scene);
+        let before = scene.pids();
         let length = format!("47{}", std::process::id());
         let said = scene.shell(&format!(
             "setsid sh -c 'trap \"\" TERM HUP; echo > /tmp/started; exec sleep {length}' > /dev/null 2>&1 & \

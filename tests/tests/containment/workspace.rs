@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::attack::{
     Attack, Control, LANDLOCK, OWN_ROOT, PROPOSALS, READ_ONLY_ROOT, READ_ONLY_SYSTEM, READ_ONLY_WORKSPACE,
-    SCRATCH_ISOLATION, pids, scene_without, unharmed,
+    SCRATCH_ISOLATION, scene_without, unharmed,
 };
 use serde_json::{Value, json};
 use testudo_tests::{Scene, text};
@@ -22,7 +22,7 @@ fn refused(scene: &Scene, command: &str) -> Vec<String> {
 #[test]
 fn leaving_something_for_the_next_call() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     assert_eq!(refused(&scene, "echo secret > left; echo secret > /tmp/left"), ["left"]);
     let next = scene.shell("cat left /tmp/left");
     assert_eq!(next["stdout"], "", "{next}");
@@ -57,7 +57,7 @@ fn reading_through_a_link_that_leads_out() {
     let link =
         |scene: &Scene| symlink("/etc/passwd", scene.appliance.workspace().join("link")).expect("a link");
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     link(&scene);
     let read = scene.call("fs.read", &json!({ "path": "link" }));
     assert!(!read.to_string().contains("root:"), "{read}");
@@ -77,7 +77,7 @@ fn reading_through_a_link_that_leads_out() {
 fn writing_through_a_link_that_leads_out() {
     let scene = Scene::start();
     symlink("/var/tmp/owned", scene.appliance.workspace().join("out")).expect("a link");
-    let before = pids(&scene);
+    let before = scene.pids();
     for arguments in [json!({ "path": "out", "content": "x" }), json!({ "path": "out/a", "content": "x" })] {
         let call = scene.call("fs.write", &arguments);
         assert_eq!(call["error"]["code"], "HANDLER_ERROR", "{call}");
@@ -103,7 +103,7 @@ fn dropped(scene: &Scene, command: &str) -> Value {
 #[test]
 fn proposing_a_link_that_leads_out() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     for target in ["/etc/passwd", "../../etc/passwd", "/"] {
         let said = dropped(&scene, &format!("ln -s {target} leak"));
         assert!(said.to_string().contains("leak"), "{target}: {said}");
@@ -142,7 +142,7 @@ fn writing_what_belongs_to_the_apply_runner() {
 #[test]
 fn paths_that_lead_out() {
     let scene = Scene::start();
-    let before = pids(&scene);
+    let before = scene.pids();
     for path in [
         "../../etc/passwd",
         "a/../../b",

@@ -75,6 +75,14 @@ struct Caller {
     processes: Vec<PathBuf>,
 }
 
+/// Also when an assertion fails: what holds the test's output open would hold up the whole run.
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// Another process with an appliance.
 fn caller() -> Caller {
     let mut process = Command::new(env!("CARGO_BIN_EXE_testudo-fixture"))
@@ -101,7 +109,7 @@ fn after_the_caller_is_killed() {
 
 #[test]
 fn when_the_guardian_is_killed_no_process_survives() {
-    let mut caller = caller();
+    let caller = caller();
     let init = caller.processes.iter().find_map(|process| {
         let status = fs::read_to_string(process.join("status")).ok()?;
         let numbers: Vec<&str> =
@@ -116,7 +124,5 @@ fn when_the_guardian_is_killed_no_process_survives() {
         std::thread::yield_now();
     }
     assert!(caller.processes.iter().all(|process| !process.exists()), "{:?}", caller.processes);
-    caller.process.kill().unwrap();
-    caller.process.wait().unwrap();
     fs::remove_dir_all(caller.run_dir.parent().unwrap()).unwrap();
 }

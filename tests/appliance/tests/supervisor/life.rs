@@ -84,12 +84,14 @@ fn a_binary_of_the_plan_takes_the_place_of_the_unit_s() {
 #[test]
 fn a_bus_that_leaves_out_rules_is_no_bus() {
     let copy = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp").arg("-r").arg(super::repo()).arg(copy.path()).status().unwrap();
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(super::repo()).arg(copy.path()).status().unwrap();
     assert!(copied.success());
     let repo = copy.path().join("repo");
     let rule = "<busconfig><policy context=\"default\"><deny send_member=\"X\"/></policy></busconfig>";
     std::fs::write(repo.join("units/dbus-1/system.d/broken.conf"), rule).unwrap();
-    let error = Appliance::start(testudo_appliance::Plan::from_repo(&repo, super::bin_dir()).unwrap()).unwrap_err();
+    let error =
+        Appliance::start(testudo_appliance::Plan::from_repo(&repo, super::bin_dir()).unwrap()).unwrap_err();
     assert!(error.to_string().starts_with("cannot start dbus: left out rules of its policy"), "{error}");
     assert!(error.to_string().contains("broken.conf"), "{error}");
 }

@@ -31,10 +31,10 @@ pub(crate) fn first_model(base_url: &str, key: Option<&str>) -> Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
     // Version 1.0: the answer then comes in one piece and ends with the connection.
-    write!(
-        stream,
-        "GET /{path}/models HTTP/1.0\r\nHost: {authority}\r\n{key}Accept: application/json\r\n\r\n"
-    )?;
+    // In one piece: a server may answer and close after the first part that it gets.
+    let request =
+        format!("GET /{path}/models HTTP/1.0\r\nHost: {authority}\r\n{key}Accept: application/json\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
