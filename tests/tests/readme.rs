@@ -33,7 +33,14 @@ fn the_readme_shows_what_happens() {
     let scene = Scene::start();
     scene.put("LICENSE", &std::fs::read_to_string(repository().join("LICENSE")).unwrap());
     let lines = transcript();
-    let mut chat = scene.appliance.testudoctl().arg("chat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut chat = scene
+        .appliance
+        .testudoctl()
+        .arg("chat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = chat.stdin.take().unwrap();
     for line in lines.iter().filter_map(|line| typed(line)) {
         writeln!(stdin, "{line}").unwrap();

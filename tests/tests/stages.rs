@@ -101,7 +101,8 @@ fn stage_5_what_no_rule_allows_is_denied() {
 fn stage_4_a_caller_that_the_bus_let_through_by_mistake() {
     let scene = Scene::with(|plan| plan.bus_policy = testudo_appliance::BusPolicy::Open);
     for user in ["testudo-modeld", "nobody"] {
-        let said = scene.as_user(user, "Tools1", "Invoke", &["s:x", "s:shell.run", r#"s:{"command":"true"}"#, "o:"]);
+        let said =
+            scene.as_user(user, "Tools1", "Invoke", &["s:x", "s:shell.run", r#"s:{"command":"true"}"#, "o:"]);
         let answer = said.json();
         assert_eq!(answer["error"]["code"], "UNAUTHORIZED", "{user}: {answer}");
         assert_eq!(answer["error"]["stage"], 4, "{user}: {answer}");
