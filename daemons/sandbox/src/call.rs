@@ -42,6 +42,9 @@ pub(crate) struct Ended {
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,
     pub(crate) duration: Duration,
+    /// Keeps the call's mounts until it is closed, which takes as long as a tenth of a whole call. None where
+    /// the kernel does not give it, and then they are gone already.
+    pub(crate) mounts: Option<OwnedFd>,
 }
 
 /// What there is to watch beside the call itself.
@@ -87,6 +90,7 @@ pub(crate) fn run(
         Fork::Child => child.live(),
         Fork::Parent(pid) => Pid::from_raw(pid),
     };
+    let mounts = File::open(format!("/proc/{pid}/ns/mnt")).ok().map(OwnedFd::from);
     // Our copies of the writing ends, which would keep the pipes from ending.
     drop(child);
     let mut collector = Collector {
@@ -108,7 +112,7 @@ pub(crate) fn run(
     }
     let report = report::read(nonblocking(report)?)?;
     let Collector { stdout, stderr, .. } = collector;
-    Ok(Ended { report, cut, stdout, stderr, duration: started.elapsed() })
+    Ok(Ended { report, cut, stdout, stderr, duration: started.elapsed(), mounts })
 }
 
 /// One captured stream.

@@ -71,9 +71,11 @@ pub fn serve(stream: UnixStream, deployment: Deployment, layers: Layers) -> Resu
             }
         };
         number += 1;
-        let Some((reply, bulk)) = zygote.answer(&message, &connection, number) else { return Ok(()) };
-        let bulk: Vec<_> = bulk.iter().map(AsFd::as_fd).collect();
-        connection.send(&reply, &bulk)?;
+        let Some(answer) = zygote.answer(&message, &connection, number) else { return Ok(()) };
+        let bulk: Vec<_> = answer.bulk.iter().map(AsFd::as_fd).collect();
+        connection.send(&answer.reply, &bulk)?;
+        // Only now, while the client goes on, but before the next call.
+        drop(answer.remains);
     }
 }
 
@@ -113,20 +115,48 @@ struct Zygote {
     signals: SignalFd,
 }
 
-type Answer = (Reply, Vec<OwnedFd>);
+struct Answer {
+    reply: Reply,
+    bulk: Vec<OwnedFd>,
+    remains: Option<Remains>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { reply, bulk: Vec::new(), remains: None }
+    }
+}
+
+/// What a call leaves in the kernel and in the scratch. It goes when this is dropped.
+struct Remains {
+    call: String,
+    directories: Directories,
+    /// Its mounts. Without this they would go with its last process, while the client waits.
+    mounts: Option<OwnedFd>,
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        // First, because an overlay must not lose its directories under it.
+        drop(self.mounts.take());
+        if let Err(error) = self.directories.remove() {
+            eprintln!("<4>cannot remove the scratch of the call {}: {error}", self.call);
+        }
+    }
+}
 
 impl Zygote {
     /// None when the client or the manager wants an end.
     fn answer(&self, message: &Message, connection: &Connection, number: u64) -> Option<Answer> {
         let refused = |call: Option<&str>, reason: String| {
-            Some((Reply::Refused { call: call.map(str::to_owned), reason }, Vec::new()))
+            Some(Reply::Refused { call: call.map(str::to_owned), reason }.into())
         };
         match serde_json::from_slice(&message.frame) {
             Err(error) => refused(None, format!("cannot read the request: {error}")),
             Ok(Request::Apply(_) | Request::Recover {}) => {
                 refused(None, "cannot apply changes here: this runner only runs calls".to_owned())
             }
-            Ok(Request::Probe {}) => Some((Reply::Probe(self.probe(connection, number)?), Vec::new())),
+            Ok(Request::Probe {}) => Some(Reply::Probe(self.probe(connection, number)?).into()),
             Ok(Request::Run(run)) => match self.run(&run, connection, number) {
                 Ok(answer) => Some(answer),
                 Err(Trouble::End) => None,
@@ -147,21 +177,20 @@ impl Zygote {
         }
         let directories = Directories::create(&self.deployment.scratch, number, self.layers)
             .map_err(|error| Trouble::Refused(format!("cannot make the call's scratch: {error}")))?;
-        let outcome = self.run_in(run, connection, &directories);
-        if let Err(error) = directories.remove() {
-            eprintln!("<4>cannot remove the scratch of the call {}: {error}", run.call);
-        }
-        outcome
+        let mut remains = Remains { call: run.call.clone(), directories, mounts: None };
+        let (reply, bulk) = self.run_in(run, connection, &mut remains)?;
+        Ok(Answer { reply, bulk, remains: Some(remains) })
     }
 
     fn run_in(
         &self,
         run: &Run,
         connection: &Connection,
-        directories: &Directories,
-    ) -> Result<Answer, Trouble> {
+        remains: &mut Remains,
+    ) -> Result<(Reply, Vec<OwnedFd>), Trouble> {
+        let directories = &remains.directories;
         let watched = Watched { connection: connection.stream().as_fd(), signals: self.signals.as_fd() };
-        let ended = call::run(run, &self.deployment, directories, &self.filter, self.layers, &watched)
+        let mut ended = call::run(run, &self.deployment, directories, &self.filter, self.layers, &watched)
             .map_err(|error| Trouble::Refused(format!("cannot run the call: {error}")))?;
         if matches!(ended.cut, Some(Cut::HungUp | Cut::Stopped)) {
             return Err(Trouble::End);
@@ -171,6 +200,7 @@ impl Zygote {
             return Err(Trouble::Refused(reason));
         }
         let (changes, proposal) = self.proposed(run, directories)?;
+        remains.mounts = ended.mounts.take();
         done(run, ended, changes, proposal)
             .map_err(|error| Trouble::Refused(format!("cannot hand the output over: {error}")))
     }
@@ -205,7 +235,7 @@ impl Zygote {
             stdin: None,
         };
         let reason = match self.run(&trial, connection, number) {
-            Ok((Reply::Done(Done { exit: Some(0), .. }), _)) => None,
+            Ok(Answer { reply: Reply::Done(Done { exit: Some(0), .. }), .. }) => None,
             Ok(_) => Some("a trial call did not end as it should".to_owned()),
             Err(Trouble::Refused(reason)) => Some(reason),
             Err(Trouble::End) => return None,
@@ -252,7 +282,12 @@ fn check(run: &Run) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn done(run: &Run, ended: Ended, changes: Proposed, proposal: Vec<OwnedFd>) -> io::Result<Answer> {
+fn done(
+    run: &Run,
+    ended: Ended,
+    changes: Proposed,
+    proposal: Vec<OwnedFd>,
+) -> io::Result<(Reply, Vec<OwnedFd>)> {
     let (exit, signal) = match ended.report {
         Report::Ended(status) => match status & 0x7f {
             0 => (Some(status >> 8 & 0xff), None),

@@ -16,7 +16,7 @@ pub(crate) fn measure(appliance: &Appliance, when: &str, table: &mut Table) -> R
     for unit in appliance.status()? {
         let size = pss(appliance.pid_of(&unit.name)?)?;
         all += size;
-        daemons += if unit.name == "bus" { 0 } else { size };
+        daemons += if unit.name == "dbus" { 0 } else { size };
         table.memory(format!("PSS {when}: {}", unit.name), size);
     }
     if let Some(instance) = appliance.instances("sandbox")?.first() {

@@ -7,10 +7,9 @@ use super::*;
 /// Runs a program as the kernel would, on what it would see of a call.
 fn run(program: &[sock_filter], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
     let mut data = vec![number, architecture, 0, 0];
-    data.extend(arguments.iter().flat_map(|argument| {
-        let [a, b, c, d, e, f, g, h] = argument.to_le_bytes();
-        [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
-    }));
+    for argument in arguments {
+        data.extend([argument & 0xffff_ffff, argument >> 32].map(|half| u32::try_from(half).unwrap()));
+    }
     let (mut at, mut a) = (0, 0);
     loop {
         let step = &program[at];

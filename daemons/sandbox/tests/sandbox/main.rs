@@ -5,5 +5,4 @@
 mod attacks;
 mod calls;
 mod changes;
-mod latency;
 mod launch;
