@@ -65,7 +65,21 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     end_descendants();
     screen.clear();
     stopped?;
+    if let (Some(workspace), None) = (&options.workspace, &options.keep) {
+        forget_applications(workspace);
+    }
     status.map(status_number)
+}
+
+/// The list of what was applied to a folder of the user's is of no use without the state that it belongs to. A folder
+/// with a journal of something unfinished stays: the next start finishes it.
+fn forget_applications(workspace: &Path) {
+    let folder = workspace.join(".testudo");
+    if !folder.join("journal").exists() {
+        // Not there, or not empty: then it has a reason to stay.
+        let _ = std::fs::remove_file(folder.join("applied"));
+        let _ = std::fs::remove_dir(folder);
+    }
 }
 
 fn watch_signals() -> Result<SignalFd> {
