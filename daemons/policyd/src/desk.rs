@@ -340,6 +340,7 @@ fn fault(error: &LedgerError) -> Fault {
     match error {
         LedgerError::Unknown(_) => Fault::NotFound(text),
         LedgerError::Full => Fault::Busy(text),
+        LedgerError::TooLong(_) => Fault::TooLarge(text),
         LedgerError::Settled { .. } | LedgerError::OtherDigest { .. } | LedgerError::NotApprovable(_) => {
             Fault::Denied(text)
         }

@@ -114,6 +114,7 @@ mod tests {
     use super::*;
     use crate::rule;
     use proptest::prelude::*;
+    use serde_json::json;
     use testudo::change::ChangeSummary;
     use testudo::label::Labels;
 
@@ -210,6 +211,20 @@ mod tests {
         }
         let dodging = judged("t", Phase::Apply, &["docs/../secret/b"]);
         assert_eq!(verdict(&["allow t", "deny t secret/**"], &dodging), Deny);
+    }
+
+    #[test]
+    fn a_search_cannot_look_past_a_rule_for_what_lies_below() {
+        let rules = rules(&["allow search.grep", "deny search.grep secret/**"]);
+        let decided = |arguments: serde_json::Value| {
+            let mut call = judged("search.grep", Phase::Call, &[]);
+            call.action.arguments = arguments;
+            decide(&rules, &BTreeSet::new(), &call, String::new()).verdict
+        };
+        for denied in [json!({}), json!({ "path": "." }), json!({ "path": "//workspace/secret/key" })] {
+            assert_eq!(decided(denied.clone()), Verdict::Deny, "{denied}");
+        }
+        assert_eq!(decided(json!({ "path": "src" })), Verdict::Allow);
     }
 
     #[test]

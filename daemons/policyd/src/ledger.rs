@@ -20,6 +20,13 @@ const REDEEM_WITHIN_MS: i64 = 60_000;
 /// Most questions that wait at one time; more would only bury the one that matters.
 const MOST_PENDING: i64 = 100;
 
+/// Most of them of one session, so that no session crowds the others out.
+const MOST_OF_SESSION: i64 = 8;
+/// Most bytes that all waiting questions may have as JSON, so that the list of them fits into one answer.
+const MOST_BYTES: i64 = 6 * 1024 * 1024;
+/// Most of them of one session.
+const MOST_BYTES_OF_SESSION: i64 = 1024 * 1024;
+
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum LedgerError {
@@ -64,8 +71,11 @@ pub enum LedgerError {
     #[error("approval {0} cannot be given: not all of the action can be shown")]
     NotApprovable(String),
     /// Too many wait.
-    #[error("{MOST_PENDING} approvals are waiting already: answer some of them first")]
+    #[error("too many approvals are waiting already: answer some of them first")]
     Full,
+    /// Nobody could read it all.
+    #[error("cannot ask about {0} bytes at once: make smaller changes")]
+    TooLong(usize),
 }
 
 /// The ledger.
@@ -118,12 +128,6 @@ impl Ledger {
         now_ms: i64,
         ttl_ms: i64,
     ) -> Result<Approval, LedgerError> {
-        let waiting: i64 =
-            self.database
-                .query_row("SELECT count(*) FROM approval WHERE state = 'pending'", [], |row| row.get(0))?;
-        if waiting >= MOST_PENDING {
-            return Err(LedgerError::Full);
-        }
         let expires_ms = now_ms.saturating_add(ttl_ms);
         let mut approval = Approval {
             id: String::new(),
@@ -147,6 +151,7 @@ impl Ledger {
         };
         let body = serde_json::to_string(&approval)
             .map_err(|source| LedgerError::Damaged { id: "(new)".into(), source })?;
+        self.check_room(&approval.session, body.len())?;
         self.database.execute(
             "INSERT INTO approval (digest, state, asker, requested_ms, expires_ms, body)
              VALUES (?1, 'pending', ?2, ?3, ?4, ?5)",
@@ -154,6 +159,28 @@ impl Ledger {
         )?;
         approval.id = id_of(self.database.last_insert_rowid());
         Ok(approval)
+    }
+
+    /// Whether one more question of `bytes` fits beside those that wait, of all sessions and of this one.
+    fn check_room(&self, session: &str, bytes: usize) -> Result<(), LedgerError> {
+        let new = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if new > MOST_BYTES_OF_SESSION {
+            return Err(LedgerError::TooLong(bytes));
+        }
+        let waiting: [i64; 4] = self.database.query_row(
+            "SELECT count(*), coalesce(sum(length(body)), 0),
+                    count(*) FILTER (WHERE json_extract(body, '$.session') = ?1),
+                    coalesce(sum(length(body)) FILTER (WHERE json_extract(body, '$.session') = ?1), 0)
+             FROM approval WHERE state = 'pending'",
+            [session],
+            |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]),
+        )?;
+        let [all, all_bytes, own, own_bytes] = waiting;
+        let full = all >= MOST_PENDING
+            || own >= MOST_OF_SESSION
+            || all_bytes.saturating_add(new) > MOST_BYTES
+            || own_bytes.saturating_add(new) > MOST_BYTES_OF_SESSION;
+        if full { Err(LedgerError::Full) } else { Ok(()) }
     }
 
     /// Says whether a person may now answer yes to this, without changing anything.
@@ -462,6 +489,18 @@ mod tests {
         let ledger = Ledger::open(&directory.path().join("l.db"), Controls::all()).unwrap();
         assert_eq!(ledger.pending().unwrap(), [(approval.clone(), ":1.7".to_owned())]);
         assert_ne!(ask(&ledger, 1, None).id, approval.id, "ids are never used again");
+    }
+
+    #[test]
+    fn one_session_cannot_crowd_out_the_others() {
+        let (_directory, ledger) = ledger();
+        for _ in 0..MOST_OF_SESSION {
+            let _ = ask(&ledger, 0, None);
+        }
+        assert!(matches!(ledger.check_room("main", 10), Err(LedgerError::Full)));
+        ledger.check_room("other", 10).unwrap();
+        let long = usize::try_from(MOST_BYTES_OF_SESSION).unwrap() + 1;
+        assert!(matches!(ledger.check_room("other", long), Err(LedgerError::TooLong(_))));
     }
 
     #[test]

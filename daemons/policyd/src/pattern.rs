@@ -43,19 +43,23 @@ impl Patterns {
         self.set.is_match(path)
     }
 
+    /// Whether something below a directory in [`lexical`] form could match; never wrongly no.
+    pub fn may_match_below(&self, directory: &str) -> bool {
+        let directory: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+        self.texts.iter().any(|glob| literal(glob).iter().zip(&directory).all(|(a, b)| a == b))
+    }
+
     /// True when no path can match.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }
 }
 
-/// The one lexical form of a path: relative to the workspace, without `.`, `..` and doubled slashes.
-/// What climbs out of the workspace keeps its leading `..`, so that no glob for inside matches it.
+/// The one lexical form of a path: relative to the workspace, without `.`, `..` and doubled slashes, however the
+/// workspace itself is spelled. What climbs out of it keeps its leading `..`, so that no glob for inside matches.
 pub fn lexical(path: &str) -> String {
-    let inside = path.strip_prefix("/workspace").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let absolute = inside.is_none() && path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
-    for part in inside.unwrap_or(path).split('/') {
+    for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
@@ -64,8 +68,16 @@ pub fn lexical(path: &str) -> String {
             other => parts.push(other),
         }
     }
-    let joined = parts.join("/");
-    if absolute { format!("/{joined}") } else { joined }
+    match (path.starts_with('/'), parts.as_slice()) {
+        (false, parts) => parts.join("/"),
+        (true, ["workspace", inside @ ..]) => inside.join("/"),
+        (true, outside) => format!("/{}", outside.join("/")),
+    }
+}
+
+/// The part of a glob before its first wildcard, in whole segments.
+fn literal(glob: &str) -> Vec<&str> {
+    glob.split('/').take_while(|segment| !segment.contains(['*', '?', '[', '{', '\\'])).collect()
 }
 
 #[cfg(test)]
@@ -84,9 +96,22 @@ mod tests {
             ("../b", "../b"),
             ("a/../../b", "../b"),
             ("/etc/shadow", "/etc/shadow"),
+            ("//workspace/b", "b"),
+            ("/./workspace/b", "b"),
+            ("/x/../workspace/./b", "b"),
+            ("workspace/b", "workspace/b"),
         ] {
             assert_eq!(lexical(given), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn a_search_above_what_a_rule_protects_is_known() {
+        let patterns = Patterns::compile(vec!["a/secret/**".into()]).unwrap();
+        for (directory, expected) in [("", true), ("a", true), ("a/secret/x", true), ("b", false), ("a/b", false)] {
+            assert_eq!(patterns.may_match_below(directory), expected, "{directory}");
+        }
+        assert!(Patterns::compile(vec!["**/key".into()]).unwrap().may_match_below("x/y"));
     }
 
     #[test]

@@ -90,7 +90,9 @@ impl Condition {
             && self.paths.as_ref().is_none_or(|patterns| {
                 let paths = paths_of(judged);
                 match reach {
-                    Reach::Any => paths.iter().any(|path| patterns.matches(path)),
+                    Reach::Any => paths.iter().any(|path| {
+                        patterns.matches(path) || (searches(judged) && patterns.may_match_below(path))
+                    }),
                     Reach::Every => !paths.is_empty() && paths.iter().all(|path| patterns.matches(path)),
                 }
             })
@@ -131,19 +133,22 @@ fn paths(table: &Table<'_>) -> Option<Patterns> {
     Some(patterns)
 }
 
-/// The paths that an action names (before it runs) or changes (before it is applied).
+/// The paths that an action names (before it runs) or changes (before it is applied). A tool that looks into the
+/// workspace and names none looks at all of it. Commands name none: what they can see is the sandbox's to say.
 fn paths_of(judged: &Judged) -> Vec<String> {
     match judged.action.phase {
         Phase::Apply => judged.changes.iter().map(|change| lexical(&change.path)).collect(),
-        Phase::Call => judged
-            .action
-            .arguments
-            .get("path")
-            .and_then(|path| path.as_str())
-            .map(lexical)
-            .into_iter()
-            .collect(),
+        Phase::Call => {
+            let path = judged.action.arguments.get("path").and_then(|path| path.as_str());
+            let whole = judged.action.tool.starts_with("fs.") || searches(judged);
+            path.map(lexical).or_else(|| whole.then(String::new)).into_iter().collect()
+        }
     }
+}
+
+/// Whether the action looks at everything below its path.
+fn searches(judged: &Judged) -> bool {
+    judged.action.phase == Phase::Call && judged.action.tool.starts_with("search.")
 }
 
 /// Rules and the warnings about them.

@@ -1,5 +1,8 @@
 //! What `toold` writes down: in the record before it takes effect, in the journal for people.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use libsystemd::logging::Priority;
 use serde_json::json;
 use testudo::action::Action;
@@ -18,16 +21,41 @@ use crate::pipeline::Identity;
 /// Most paths that a record names one by one; the change set's digest covers all of them.
 const PATHS: usize = 100;
 
+/// Longest message of a refusal in the record, in characters; the caller gets all of it.
+const MESSAGE: usize = 300;
+/// How often refusals for flooding are recorded, of all sessions together; those between are counted.
+const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The way to the record and to the journal.
 pub struct Chronicle {
     recorder: Recorder,
     controls: Controls,
+    flood: Mutex<Flood>,
+}
+
+/// Refusals for flooding that wait to be counted.
+#[derive(Debug, Default)]
+struct Flood {
+    recorded: Option<Instant>,
+    unrecorded: u64,
+}
+
+impl Flood {
+    /// How many were left out before this one, or none when this one is left out too.
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        if self.recorded.is_some_and(|last| now.saturating_duration_since(last) < FLOOD_INTERVAL) {
+            self.unrecorded += 1;
+            return None;
+        }
+        self.recorded = Some(now);
+        Some(std::mem::take(&mut self.unrecorded))
+    }
 }
 
 impl Chronicle {
     /// Writes through this recorder.
-    pub const fn new(recorder: Recorder, controls: Controls) -> Self {
-        Self { recorder, controls }
+    pub fn new(recorder: Recorder, controls: Controls) -> Self {
+        Self { recorder, controls, flood: Mutex::default() }
     }
 
     /// A permit is about to be used. Durable when this returns; otherwise it must not be used.
@@ -105,6 +133,16 @@ impl Chronicle {
             |event| Entry::new(event).session(session).call(call, tool).with("duration_ms", *duration_ms);
         let fields = [("SESSION", session), ("CALL", call.as_str()), ("TOOL", tool.as_str())];
         if let Some(refusal) = error {
+            let left_out = if refusal.code == Code::RateLimited {
+                let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
+                match flood.admit(Instant::now()) {
+                    Some(count) => count,
+                    None => return,
+                }
+            } else {
+                0
+            };
+            let message: String = refusal.message.chars().take(MESSAGE).collect();
             let code = serde_json::to_value(refusal.code).unwrap_or_default();
             let code = code.as_str().unwrap_or_default();
             let entry = about("call.refused")
@@ -112,7 +150,8 @@ impl Chronicle {
                 .with("stage", refusal.stage)
                 .with("code", code)
                 .with("field", refusal.field.as_deref())
-                .with("message", refusal.message.as_str());
+                .with("message", message)
+                .with("left_out", left_out);
             self.keep(&entry).await;
             let text = format!("{tool} was refused: {}", refusal.message);
             let [session, call, tool] = fields;
@@ -149,5 +188,21 @@ impl Chronicle {
         if let Err(error) = self.recorder.append(entry).await {
             tracing::error!("{} is not in the record: {error}", entry.event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_not_recorded_one_by_one() {
+        let mut flood = Flood::default();
+        let start = Instant::now();
+        assert_eq!(flood.admit(start), Some(0));
+        for _ in 0..50 {
+            assert_eq!(flood.admit(start), None);
+        }
+        assert_eq!(flood.admit(start + FLOOD_INTERVAL), Some(50));
     }
 }

@@ -86,7 +86,10 @@ impl Pipeline {
         let mut verdict = None;
         // Stage 1.
         let (call, session, result) = match construct(&request) {
-            Err(refusal) => (fresh_call(), String::new(), Err(refusal)),
+            Err(refusal) => {
+                let refusal = self.take_token("").err().unwrap_or(refusal);
+                (fresh_call(), String::new(), Err(refusal))
+            }
             Ok(identity) => {
                 let result = self.entered(&identity, &request, &mut verdict).await;
                 (identity.call, identity.session, result)
@@ -131,16 +134,13 @@ impl Pipeline {
         verdict: &mut Option<Verdict>,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Output, Refusal> {
-        // Stage 2.
-        let tool = self.tools.iter().find(|tool| tool.spec.name == request.tool).ok_or_else(|| {
-            Refusal::new(Code::UnknownTool, format!("there is no tool `{}`", request.tool.escape_debug()))
-        })?;
-        // Stage 3.
-        let arguments = if self.controls.validate {
-            tool.validate(request.arguments)?
-        } else {
-            validation::parse(request.arguments)?
-        };
+        // Stages 2 and 3.
+        let known = self.known(request);
+        if known.is_err() {
+            // Nonsense costs as much as sense, so that it cannot fill the record for nothing.
+            self.take_token(&identity.session)?;
+        }
+        let (tool, arguments) = known?;
         // Stage 4.
         self.authorise(identity)?;
         // Stage 5.
@@ -198,20 +198,37 @@ impl Pipeline {
         Ok(output)
     }
 
+    /// Stages 2 and 3: a tool of the catalogue, with arguments that it takes.
+    fn known(&self, request: &Request<'_>) -> Result<(&Tool, Value), Refusal> {
+        let tool = self.tools.iter().find(|tool| tool.spec.name == request.tool).ok_or_else(|| {
+            let name: String = request.tool.chars().take(128).collect();
+            Refusal::new(Code::UnknownTool, format!("there is no tool `{}`", name.escape_debug()))
+        })?;
+        let arguments = if self.controls.validate {
+            tool.validate(request.arguments)?
+        } else {
+            validation::parse(request.arguments)?
+        };
+        Ok((tool, arguments))
+    }
+
     /// Stage 4: only our agent and operators have tools, each session its bucket. A refusal takes no token.
     fn authorise(&self, identity: &Identity) -> Result<(), Refusal> {
         match &identity.requester {
             Principal::Daemon(Daemon::Agentd) | Principal::Operator(_) => {}
             other => return Err(Refusal::new(Code::Unauthorized, format!("{other} may not call tools"))),
         }
+        self.take_token(&identity.session)
+    }
+
+    fn take_token(&self, session: &str) -> Result<(), Refusal> {
         if !self.controls.rate {
             return Ok(());
         }
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.take(&identity.session, Instant::now()).map_err(|wait| {
+        rate.take(session, Instant::now()).map_err(|wait| {
             let seconds = (wait.as_secs_f64() * 1000.0).ceil() / 1000.0;
-            Refusal::new(Code::RateLimited, format!("session {} calls too often", identity.session))
-                .after(seconds)
+            Refusal::new(Code::RateLimited, format!("session {session} calls too often")).after(seconds)
         })
     }
 

@@ -8,6 +8,9 @@ use tokio::sync::watch;
 /// Most calls at one time, of all sessions.
 const MOST: usize = 64;
 
+/// Most of them of one session, so that no session crowds the others out.
+const MOST_OF_SESSION: usize = 8;
+
 /// Calls by id.
 #[derive(Debug, Default)]
 pub struct Running {
@@ -51,7 +54,8 @@ impl Running {
         if calls.contains_key(call) {
             return Err(Crowded::Duplicate);
         }
-        if calls.len() >= MOST {
+        let of_session = calls.values().filter(|entry| entry.session == session).count();
+        if calls.len() >= MOST || of_session >= MOST_OF_SESSION {
             return Err(Crowded::Full);
         }
         let (cancelled, receiver) = watch::channel(false);

@@ -57,10 +57,23 @@ pub fn parse(text: &str) -> Result<Value, Refusal> {
     let failed = |message: String| Refusal::new(Code::ValidationFailed, message).at("");
     let arguments: Value = limits::parse(text, BUS).map_err(|error| failed(error.to_string()))?;
     limits::check_keys(&arguments).map_err(|error| failed(error.to_string()))?;
+    if has_fraction(&arguments) {
+        return Err(failed("numbers must be written as integers: 2, not 2.0 or 2e0".into()));
+    }
     if arguments.is_object() {
         Ok(arguments)
     } else {
         Err(failed("the arguments must be a JSON object".into()))
+    }
+}
+
+/// JSON Schema takes 2.0 for an integer and `serde_json` does not: what is shown would not be what runs.
+fn has_fraction(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(items) => items.iter().any(has_fraction),
+        Value::Object(members) => members.values().any(has_fraction),
+        _ => false,
     }
 }
 
@@ -99,6 +112,7 @@ mod tests {
             ("echo", r#"[]"#, "", "object"),
             ("echo", r#"nonsense"#, "", "JSON"),
             ("echo", r#"{"text": "a", "__proto__": {}}"#, "", "__proto__"),
+            ("fs.read", r#"{"path": "a", "offset": 2.0}"#, "", "integers"),
         ] {
             let refusal = tool(name).validate(text).unwrap_err();
             assert_eq!((refusal.code, refusal.stage), (Code::ValidationFailed, Some(3)));
