@@ -108,7 +108,9 @@ mod tests {
     #[test]
     fn a_search_above_what_a_rule_protects_is_known() {
         let patterns = Patterns::compile(vec!["a/secret/**".into()]).unwrap();
-        for (directory, expected) in [("", true), ("a", true), ("a/secret/x", true), ("b", false), ("a/b", false)] {
+        for (directory, expected) in
+            [("", true), ("a", true), ("a/secret/x", true), ("b", false), ("a/b", false)]
+        {
             assert_eq!(patterns.may_match_below(directory), expected, "{directory}");
         }
         assert!(Patterns::compile(vec!["**/key".into()]).unwrap().may_match_below("x/y"));

@@ -43,6 +43,12 @@ pub enum ClientError {
         /// The runner's sentence.
         reason: String,
     },
+    /// The runner began an application and could not complete it.
+    #[error("{reason}")]
+    Unfinished {
+        /// The runner's sentence.
+        reason: String,
+    },
     /// The connection failed.
     #[error("cannot talk to the sandbox: {0}")]
     Wire(#[from] WireError),
@@ -99,6 +105,8 @@ pub struct Recovery {
     pub completed: Vec<String>,
     /// Discarded: they had not been committed.
     pub discarded: Vec<String>,
+    /// Set aside, now or earlier: they cannot be completed, and part of them may be in the workspace.
+    pub failed: Vec<String>,
 }
 
 /// One connection to a runner.
@@ -190,7 +198,8 @@ impl Instance {
     /// Has the apply runner put a proposal into the workspace under `id`, once only.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] when the proposal is not acceptable; then nothing was touched.
+    /// [`ClientError::Refused`] when the proposal is not acceptable; then nothing was touched by this request.
+    /// After [`ClientError::Unfinished`] and when the runner went away, [`Self::recover`] knows more.
     pub fn apply(&mut self, id: &str, proposal: &Proposal) -> Result<Application, ClientError> {
         let manifest = memfd::sealed(c"manifest", &proposal.set.canonical()?).map_err(ClientError::Bulk)?;
         let contents = memfd::sealed(c"contents", &proposal.contents).map_err(ClientError::Bulk)?;
@@ -202,13 +211,17 @@ impl Instance {
         }
     }
 
-    /// Has the apply runner finish or discard what a crash interrupted.
+    /// Has the apply runner finish, discard or set aside what a crash interrupted, and say what became of the
+    /// ids in `about`: each is in one list of the answer, or in none when it is too long ago to be known. One
+    /// that is discarded can never be applied any more.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] when the workspace's journal cannot be read or followed.
-    pub fn recover(&mut self) -> Result<Recovery, ClientError> {
-        match self.ask(&Request::Recover {}, &[])? {
-            (Reply::Recovered { completed, discarded }, _) => Ok(Recovery { completed, discarded }),
+    /// [`ClientError::Refused`] when the workspace cannot be recovered now, as when its disk is full.
+    pub fn recover(&mut self, about: &[String]) -> Result<Recovery, ClientError> {
+        match self.ask(&Request::Recover { about: about.to_vec() }, &[])? {
+            (Reply::Recovered { completed, discarded, failed }, _) => {
+                Ok(Recovery { completed, discarded, failed })
+            }
             (other, _) => Err(refusal(other)),
         }
     }
@@ -239,6 +252,7 @@ fn gone(error: &io::Error) -> bool {
 fn refusal(reply: Reply) -> ClientError {
     match reply {
         Reply::Refused { reason, .. } => ClientError::Refused { reason },
+        Reply::Unfinished { reason, .. } => ClientError::Unfinished { reason },
         _ => ClientError::Unexpected("it does not fit the request"),
     }
 }

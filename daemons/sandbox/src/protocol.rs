@@ -30,8 +30,12 @@ pub enum Request {
     Probe {},
     /// Apply a change set (runner `apply`). Descriptors: manifest, contents.
     Apply(Apply),
-    /// Finish or discard what a crash interrupted (runner `apply`; also done when it starts).
-    Recover {},
+    /// Finish, discard or set aside what a crash interrupted (runner `apply`; also done when it starts).
+    Recover {
+        /// Applications whose fate is wanted. One that was never committed is given up for good.
+        #[serde(default)]
+        about: Vec<String>,
+    },
 }
 
 /// One tool call.
@@ -197,12 +201,23 @@ pub enum Reply {
         /// What was expected and what was found.
         message: String,
     },
-    /// What recovery did.
+    /// The application was begun and is not complete. Recovery will complete it or set it aside.
+    Unfinished {
+        /// Its id.
+        id: String,
+        /// A sentence for people.
+        reason: String,
+    },
+    /// What recovery did, and what it knows of the ids that it was asked about.
     Recovered {
         /// Applications that were completed.
         completed: Vec<String>,
         /// Applications that had not been committed, and are gone.
         discarded: Vec<String>,
+        /// Applications that cannot be completed, now or in an earlier recovery; part of them may be in the
+        /// workspace. They lie in `.testudo/failed-ID` until somebody removes them.
+        #[serde(default)]
+        failed: Vec<String>,
     },
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The table is compiled once, when the zygote starts, and loaded by each child as its last step before the
 //! program. seccompiler makes a list of it, and one more for each kind of refusal; [`dispatch`] makes one
-//! program of all of them, because the time that a list takes to load would be a third of a whole call.
+//! program of all of them, because loading the lists took a fifth of a whole call.
 
 mod dispatch;
 

@@ -153,7 +153,7 @@ impl Zygote {
         };
         match serde_json::from_slice(&message.frame) {
             Err(error) => refused(None, format!("cannot read the request: {error}")),
-            Ok(Request::Apply(_) | Request::Recover {}) => {
+            Ok(Request::Apply(_) | Request::Recover { .. }) => {
                 refused(None, "cannot apply changes here: this runner only runs calls".to_owned())
             }
             Ok(Request::Probe {}) => Some(Reply::Probe(self.probe(connection, number)?).into()),

@@ -59,21 +59,44 @@ impl Journal {
         }
     }
 
-    /// Takes the notes of a crash. A note that cannot be read is removed with a warning: it was being written.
+    /// Keeps the note of a call whose application nobody knows the end of, whatever becomes of the call: from now
+    /// on it is the application's, until a restart finds out.
+    pub fn keep(&self, call: &str, application: &str) {
+        let kept = fs::rename(self.path(call), self.path(application));
+        // Kept since an earlier restart.
+        if let Err(error) = kept
+            && !self.path(application).exists()
+        {
+            tracing::error!("the note of {application} is lost: {error}");
+        }
+    }
+
+    /// The notes of a crash; they stay until each is [settled](Self::settled). One that cannot be read is removed
+    /// with a warning: it was being written.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn take(&self) -> std::io::Result<Vec<Inflight>> {
+    pub fn found(&self) -> std::io::Result<Vec<Inflight>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
             match serde_json::from_slice(&fs::read(&path)?) {
                 Ok(call) => found.push(call),
-                Err(error) => tracing::warn!("the note {} cannot be read: {error}", path.display()),
+                Err(error) => {
+                    tracing::warn!("the note {} cannot be read: {error}", path.display());
+                    fs::remove_file(&path)?;
+                }
             }
-            fs::remove_file(&path)?;
         }
         Ok(found)
+    }
+
+    /// What became of a found note is known and in the record.
+    pub fn settled(&self, note: &Inflight) {
+        self.clear(&note.call);
+        if let Some(application) = &note.application {
+            self.clear(application);
+        }
     }
 
     fn path(&self, call: &str) -> PathBuf {
@@ -101,7 +124,29 @@ mod tests {
         journal.note(&call("c-2")).unwrap();
         journal.clear("c-1");
         fs::write(directory.path().join("inflight/c-3.json"), "{\"torn").unwrap();
-        assert_eq!(journal.take().unwrap(), [call("c-2")]);
-        assert_eq!(journal.take().unwrap(), []);
+        assert_eq!(journal.found().unwrap(), [call("c-2")]);
+        assert!(!directory.path().join("inflight/c-3.json").exists());
+        journal.settled(&call("c-2"));
+        assert_eq!(journal.found().unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_kept_outlives_its_call_until_it_is_settled() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::open(directory.path().join("inflight")).unwrap();
+        let note = Inflight {
+            call: "c-1".into(),
+            session: "main".into(),
+            tool: "fs.write".into(),
+            phase: Phase::Apply,
+            application: Some("ap-1".into()),
+        };
+        journal.note(&note).unwrap();
+        journal.keep("c-1", "ap-1");
+        journal.clear("c-1");
+        journal.keep("c-1", "ap-1");
+        assert_eq!(journal.found().unwrap(), std::slice::from_ref(&note));
+        journal.settled(&note);
+        assert_eq!(journal.found().unwrap(), []);
     }
 }

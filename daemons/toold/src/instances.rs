@@ -10,14 +10,19 @@ use std::time::{Duration, Instant};
 
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::changeset::Proposal;
-use testudo_sandbox::client::{Application, ClientError, Instance, Outcome, Recovery};
+use testudo_sandbox::client::{ClientError, Instance, Outcome, Recovery};
 use testudo_sandbox::protocol::Run;
 use tokio::sync::watch;
 
 use crate::running;
+use application::Unapplied;
+
+pub mod application;
 
 /// An instance that nobody used for this long is let go.
 const IDLE: Duration = Duration::from_mins(15);
+/// As many instances are kept warm; the socket unit starts no more than 64, and those that end take a moment.
+const MOST: usize = 48;
 /// What the client grants a call beyond its own time limit before it hangs up.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -58,7 +63,10 @@ impl Instances {
         };
         let mut instance = match held.take().filter(Instance::is_alive) {
             Some(instance) => instance,
-            None => self.connect().await?,
+            None => {
+                self.make_room();
+                self.connect().await?
+            }
         };
         let canceller = instance.canceller().map_err(|error| unavailable(&error.to_string()))?;
         let deadline = Duration::from_millis(run.limits.wall_ms) + GRACE;
@@ -98,28 +106,21 @@ impl Instances {
     /// Has the apply runner put a proposal into the workspace, under an id that is applied once only.
     ///
     /// # Errors
-    /// `HANDLER_ERROR` for a conflict, `PLUGIN_UNAVAILABLE` when it is not certain what happened.
-    pub async fn apply(&self, id: String, proposal: Proposal) -> Result<(), Refusal> {
+    /// Why not, and whether it is certain that nothing was applied.
+    pub async fn apply(&self, id: String, proposal: Proposal) -> Result<(), Unapplied> {
         let path = self.apply.clone();
-        let work = tokio::task::spawn_blocking(move || Instance::connect(&path)?.apply(&id, &proposal)).await;
-        match work.map_err(|_| Refusal::broken())? {
-            Ok(Application::Applied { .. }) => Ok(()),
-            Ok(Application::Conflict { path, message }) => Err(Refusal::new(
-                Code::HandlerError,
-                format!("nothing was applied, because the workspace changed meanwhile: {path}: {message}"),
-            )
-            .in_stage(6)),
-            Err(error) => Err(unavailable(&error.to_string())),
-        }
+        tokio::task::spawn_blocking(move || application::carry_out(&path, &id, &proposal))
+            .await
+            .map_err(|_| Unapplied { refusal: Refusal::broken(), certain: false })?
     }
 
-    /// Has the apply runner finish or discard what a crash interrupted.
+    /// Has the apply runner finish or discard what a crash interrupted, and say what became of some applications.
     ///
     /// # Errors
     /// When the runner cannot be reached or its journal cannot be followed.
-    pub async fn recover(&self) -> Result<Recovery, Refusal> {
+    pub async fn recover(&self, about: Vec<String>) -> Result<Recovery, Refusal> {
         let path = self.apply.clone();
-        tokio::task::spawn_blocking(move || Instance::connect(&path)?.recover())
+        tokio::task::spawn_blocking(move || Instance::connect(&path)?.recover(&about))
             .await
             .map_err(|_| Refusal::broken())?
             .map_err(|error| unavailable(&error.to_string()))
@@ -137,6 +138,23 @@ impl Instances {
             slot.instance.try_lock().is_err() || now.saturating_duration_since(*lock(&slot.used)) < IDLE
         });
         sessions.len()
+    }
+
+    /// Lets the instances go that were not used for longest, until there is room for one more. One that runs a
+    /// call, or is about to, stays.
+    fn make_room(&self) {
+        let mut sessions = lock(&self.sessions);
+        // The slot that the new one is for is among them.
+        while sessions.len() > MOST {
+            let idle = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1 && slot.instance.try_lock().is_ok();
+            let oldest = sessions
+                .iter()
+                .filter(|(_, slot)| idle(slot))
+                .min_by_key(|(_, slot)| *lock(&slot.used))
+                .map(|(session, _)| session.clone());
+            let Some(session) = oldest else { return };
+            sessions.remove(&session);
+        }
     }
 
     fn slot(&self, session: &str) -> Arc<Slot> {
@@ -171,4 +189,40 @@ fn unavailable(why: &str) -> Refusal {
 /// Nothing that holds a lock here can panic, so a poisoned one still guards a whole value.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instances(sessions: usize) -> Instances {
+        let instances = Instances::new(PathBuf::new(), PathBuf::new(), |_| {});
+        let start = Instant::now();
+        for number in 0..sessions {
+            let used = Mutex::new(start + Duration::from_secs(number as u64));
+            let slot = Arc::new(Slot { instance: tokio::sync::Mutex::new(None), used });
+            lock(&instances.sessions).insert(format!("s{number}"), slot);
+        }
+        instances
+    }
+
+    #[test]
+    fn the_longest_idle_instances_make_room_and_busy_ones_stay() {
+        let instances = instances(MOST + 2);
+        let busy = instances.slot("s0");
+        instances.make_room();
+        let mut gone: Vec<_> =
+            (0..MOST + 2).filter(|n| !lock(&instances.sessions).contains_key(&format!("s{n}"))).collect();
+        gone.sort_unstable();
+        assert_eq!(gone, [1, 2]);
+        drop(busy);
+    }
+
+    #[test]
+    fn busy_instances_alone_are_all_kept() {
+        let instances = instances(MOST + 2);
+        let busy: Vec<_> = (0..MOST + 2).map(|n| instances.slot(&format!("s{n}"))).collect();
+        instances.make_room();
+        assert_eq!(lock(&instances.sessions).len(), busy.len());
+    }
 }

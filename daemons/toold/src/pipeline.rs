@@ -166,7 +166,7 @@ impl Pipeline {
         let arguments = permit.action().arguments.clone();
         let (mut output, proposal) = self.run(identity, permit, cancelled).await?;
         if let Some(proposal) = proposal {
-            let shown = proposal::show(&proposal);
+            let (proposal, shown) = proposal::show_aside(proposal, cancelled).await?;
             let digest = proposal.set.digest().map_err(|_| Refusal::broken())?;
             if !proposal.set.changes.is_empty() {
                 let action = Action {
@@ -307,7 +307,12 @@ impl Pipeline {
         self.chronicle.permitted(identity, &permit, "change.decided").await?;
         let id = format!("ap-{}", uuid::Uuid::new_v4());
         self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
-        self.instances.apply(id.clone(), proposal).await?;
+        if let Err(unapplied) = self.instances.apply(id.clone(), proposal).await {
+            if !unapplied.certain {
+                self.inflight.keep(&identity.call, &id);
+            }
+            return Err(unapplied.refusal);
+        }
         self.chronicle.applied(identity, action, &id, &shown.changes).await;
         Ok(())
     }

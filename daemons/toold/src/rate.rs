@@ -40,6 +40,15 @@ impl RateLimiter {
         Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
     }
 
+    /// Forgets the sessions whose buckets are full by now: a new bucket is no different.
+    pub fn forget_full(&mut self, now: Instant) {
+        let (per_second, burst) = (self.per_second, self.burst);
+        self.buckets.retain(|_, bucket| {
+            let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * per_second;
+            bucket.tokens + earned < burst
+        });
+    }
+
     /// Forgets a session that ended.
     pub fn forget(&mut self, session: &str) {
         self.buckets.remove(session);
@@ -62,6 +71,18 @@ mod tests {
         assert!(limiter.take("b", start).is_ok(), "sessions are independent");
         assert!(limiter.take("a", start + wait).is_ok());
         assert!(limiter.take("a", start + wait).is_err());
+    }
+
+    #[test]
+    fn only_full_buckets_are_forgotten() {
+        let mut limiter = RateLimiter::new(60, 5);
+        let start = Instant::now();
+        limiter.take("idle", start).unwrap();
+        for _ in 0..5 {
+            limiter.take("busy", start).unwrap();
+        }
+        limiter.forget_full(start + Duration::from_secs(2));
+        assert_eq!(limiter.buckets.keys().collect::<Vec<_>>(), ["busy"]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::controls::Controls;
 use crate::decision::Decider;
 use crate::inflight::{Inflight, Journal};
 use crate::instances::Instances;
+use crate::instances::application::{self, Fate};
 use crate::pipeline::{Pipeline, Request};
 use crate::rate::RateLimiter;
 use crate::running::Running;
@@ -104,7 +105,7 @@ impl Tools {
 pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> Result<(), DaemonError> {
     let config = config.toold;
     let inflight = Journal::open(state_directory()?.join("inflight")).map_err(DaemonError::failed)?;
-    let interrupted = inflight.take().map_err(DaemonError::failed)?;
+    let interrupted = inflight.found().map_err(DaemonError::failed)?;
     let tools: Result<Vec<Tool>, _> = catalogue::specs().into_iter().map(Tool::compile).collect();
     let tools = tools.map_err(DaemonError::failed)?;
     let connection = bus::connect().await?;
@@ -150,16 +151,31 @@ async fn settle(pipeline: &Pipeline, interrupted: Vec<Inflight>) {
     if interrupted.is_empty() {
         return;
     }
-    let recovered = pipeline.instances.recover().await;
+    let about = interrupted.iter().filter_map(|call| call.application.clone()).collect();
+    let recovered = pipeline.instances.recover(about).await;
     for call in interrupted {
-        let outcome = match (&call.application, &recovered) {
-            (None, _) => "nothing was applied",
-            (Some(id), Ok(recovery)) if recovery.completed.contains(id) => "its changes were applied in full",
-            (Some(id), Ok(recovery)) if recovery.discarded.contains(id) => "nothing was applied",
-            (Some(_), Ok(_)) => "its changes were applied in full or not at all, before the crash",
-            (Some(_), Err(_)) => "what was applied is not known: the runner cannot be reached",
+        let fate = match (&call.application, &recovered) {
+            (None, _) => Fate::Discarded,
+            (Some(id), Ok(recovery)) => application::fate(id, recovery),
+            (Some(_), Err(_)) => Fate::Unknown,
+        };
+        let outcome = match fate {
+            Fate::Applied => "its changes were applied in full",
+            Fate::Discarded => "nothing was applied",
+            Fate::SetAside => {
+                "its changes could not be completed: part of them may be in the workspace, and the rest was set \
+                 aside in its .testudo"
+            }
+            Fate::Forgotten => {
+                "its changes were applied in full or not at all: it is too long ago to be known"
+            }
+            Fate::Unknown => "what was applied is not known: the runner does not answer",
         };
         pipeline.chronicle.interrupted(&call, outcome).await;
+        match (fate, &call.application) {
+            (Fate::Unknown, Some(id)) => pipeline.inflight.keep(&call.call, id),
+            _ => pipeline.inflight.settled(&call),
+        }
     }
 }
 
@@ -173,7 +189,9 @@ async fn evict(pipeline: Arc<Pipeline>) {
     let mut tick = tokio::time::interval(EVICT);
     loop {
         tick.tick().await;
-        pipeline.instances.evict(Instant::now());
+        let now = Instant::now();
+        pipeline.instances.evict(now);
+        pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(now);
     }
 }
 

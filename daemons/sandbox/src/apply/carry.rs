@@ -10,7 +10,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::check::parent;
 use super::plan::Operation;
-use crate::directory::Directory;
+use crate::directory::{Directory, Status};
 
 /// Does it, or finds it done.
 pub(super) fn out(root: &Directory, staging: &Directory, operation: &Operation) -> io::Result<()> {
@@ -19,7 +19,9 @@ pub(super) fn out(root: &Directory, staging: &Directory, operation: &Operation) 
     };
     match operation {
         Operation::Remove { kept, .. } => {
-            if staging.status(OsStr::new(kept))?.is_none() {
+            // A directory that came in meanwhile is not what was to go.
+            let other = directory.status(last)?.is_some_and(|status| status.is_directory());
+            if !other && staging.status(OsStr::new(kept))?.is_none() {
                 done_already(renameat(&directory, last, staging, kept.as_str()), &[Errno::ENOENT])?;
                 staging.sync()?;
             }
@@ -29,11 +31,12 @@ pub(super) fn out(root: &Directory, staging: &Directory, operation: &Operation) 
             unlinkat(&directory, last, UnlinkatFlags::RemoveDir),
             &[Errno::ENOENT, Errno::ENOTDIR, Errno::ENOTEMPTY],
         )?,
-        Operation::MakeDirectory { .. } => {
-            if !directory.status(last)?.is_some_and(|status| status.is_directory()) {
-                mkdirat(&directory, last, Mode::S_IRWXU)?;
-            }
-        }
+        Operation::MakeDirectory { .. } => match directory.status(last)?.filter(Status::is_directory) {
+            None => mkdirat(&directory, last, Mode::S_IRWXU)?,
+            // It may have its final mode from before a crash; what comes next has to get in once more.
+            Some(status) if status.mode() & 0o700 != 0o700 => directory.set_mode(last, 0o700)?,
+            Some(_) => {}
+        },
         Operation::Put { staged, .. } => {
             if staging.status(OsStr::new(staged))?.is_some() {
                 renameat(staging, staged.as_str(), &directory, last)?;

@@ -1,6 +1,7 @@
 //! The state machine of an application, and its recovery.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -48,7 +49,14 @@ impl Engine {
     /// Applies a verified proposal; true if that had been done before.
     pub(super) fn apply(&mut self, id: &str, digest: &str, proposal: &Proposal) -> Result<bool, ApplyError> {
         // Whatever an earlier process left is finished first, as it may be what the bases refer to.
-        self.recover()?;
+        self.recover(&[])?;
+        if journal::failed_ids(&self.own)
+            .map_err(ApplyError::io("read the list of", "what was set aside"))?
+            .iter()
+            .any(|failed| failed == id)
+        {
+            return Err(ApplyError::SetAside { id: id.to_owned() });
+        }
         match journal::applied(&self.own, id)
             .map_err(ApplyError::io("read the list of", "what was applied"))?
         {
@@ -74,29 +82,64 @@ impl Engine {
                 return Err(error);
             }
         };
-        self.complete(&staging, &plan)?;
-        Ok(false)
+        // It is committed: whatever fails now, recovery carries on.
+        self.complete(&staging, &plan)
+            .map(|()| false)
+            .map_err(|error| ApplyError::Unfinished(Box::new(error)))
     }
 
-    /// Finishes what was committed and discards what was not.
-    pub(super) fn recover(&mut self) -> Result<Recovery, ApplyError> {
+    /// Finishes what was committed and discards what was not. What can never be finished is set aside, so that
+    /// it does not stop all that comes later. Each id that is asked about is then in exactly one of the lists,
+    /// or in none when it is too long ago.
+    ///
+    /// # Errors
+    /// What may pass by itself, such as a full disk: then the next recovery tries again.
+    pub(super) fn recover(&mut self, about: &[String]) -> Result<Recovery, ApplyError> {
         let mut recovery = Recovery::default();
         let failed = || ApplyError::io("recover", "the workspace");
         for id in journal::staged_ids(&self.own).map_err(failed())? {
             let staging = self.own.enter(OsStr::new(&id)).map_err(failed())?;
-            if let Some(plan) = journal::committed(&staging, &id)? {
-                self.complete(&staging, &plan)?;
-                recovery.completed.push(id);
-            } else {
-                self.step()?;
-                journal::discard(&self.own, &id).map_err(failed())?;
-                // Complete, too, if only its remains were left.
-                if journal::applied(&self.own, &id).map_err(failed())?.is_none() {
-                    recovery.discarded.push(id);
+            let replayed = journal::committed(&staging, &id)
+                .and_then(|plan| plan.map(|plan| self.complete(&staging, &plan)).transpose());
+            match replayed {
+                Ok(Some(())) => recovery.completed.push(id),
+                Ok(None) => {
+                    self.step()?;
+                    journal::discard(&self.own, &id).map_err(failed())?;
+                    // Complete, too, if only its remains were left.
+                    if journal::applied(&self.own, &id).map_err(failed())?.is_none() {
+                        recovery.discarded.push(id);
+                    }
                 }
+                Err(error) if error.is_lasting() => {
+                    journal::set_aside(&self.own, &id).map_err(failed())?;
+                    eprintln!(
+                        "<2>the interrupted application {id} cannot be completed and was set aside in \
+                         {OWN_DIRECTORY}/{}{id}, with what it had removed; part of it may be in the workspace: \
+                         {error}",
+                        journal::FAILED
+                    );
+                }
+                Err(error) => return Err(error),
             }
         }
+        recovery.failed = journal::failed_ids(&self.own).map_err(failed())?;
+        self.look_up(about, &mut recovery).map_err(failed())?;
         Ok(recovery)
+    }
+
+    fn look_up(&self, about: &[String], recovery: &mut Recovery) -> io::Result<()> {
+        for id in about {
+            if recovery.failed.contains(id) || recovery.completed.contains(id) {
+                continue;
+            }
+            match journal::settled(&self.own, id)? {
+                Some(true) => recovery.completed.push(id.clone()),
+                Some(false) if !recovery.discarded.contains(id) => recovery.discarded.push(id.clone()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn stage(&mut self, id: &str, proposal: &Proposal) -> Result<Directory, ApplyError> {
@@ -113,8 +156,8 @@ impl Engine {
     fn complete(&mut self, staging: &Directory, plan: &Plan) -> Result<(), ApplyError> {
         for operation in &plan.operations {
             self.step()?;
-            let failed = ApplyError::io("carry out the change of", carry::path(operation));
-            carry::out(&self.root, staging, operation).map_err(failed)?;
+            carry::out(&self.root, staging, operation)
+                .map_err(|source| ApplyError::Stuck { path: carry::path(operation).to_owned(), source })?;
         }
         self.step()?;
         journal::note_applied(&self.own, &plan.id, &plan.digest).map_err(ApplyError::io("note", &plan.id))?;
@@ -175,3 +218,7 @@ fn stage_one(
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod replay_tests;

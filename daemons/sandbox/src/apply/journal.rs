@@ -19,6 +19,10 @@ use crate::directory::{Directory, name};
 const JOURNAL: &str = "journal";
 /// The list of applied ids with their digests, a line each, the newest last.
 const APPLIED: &str = "applied";
+/// What the names of directories begin with in which unreplayable applications lie; no id does.
+pub(super) const FAILED: &str = "failed-";
+/// Stands for the digest of an application that was given up: its id is applied never more.
+const VOID: &str = "-";
 /// How many are remembered.
 const MOST_APPLIED: usize = 1000;
 
@@ -56,6 +60,21 @@ pub(super) fn create_staging(own: &Directory, id: &str) -> io::Result<Directory>
 
 /// The ids that have a staging directory.
 pub(super) fn staged_ids(own: &Directory) -> io::Result<Vec<String>> {
+    Ok(directories(own)?.into_iter().filter(|name| !name.starts_with(FAILED)).collect())
+}
+
+/// The ids whose applications were set aside.
+pub(super) fn failed_ids(own: &Directory) -> io::Result<Vec<String>> {
+    Ok(directories(own)?.iter().filter_map(|name| name.strip_prefix(FAILED)).map(str::to_owned).collect())
+}
+
+/// Sets a staging directory aside, with its journal and everything that it took out of the workspace.
+pub(super) fn set_aside(own: &Directory, id: &str) -> io::Result<()> {
+    renameat(own, id, own, format!("{FAILED}{id}").as_str())?;
+    own.sync()
+}
+
+fn directories(own: &Directory) -> io::Result<Vec<String>> {
     let mut ids = Vec::new();
     for bytes in own.names()? {
         if own.status(name(&bytes))?.is_some_and(|status| status.is_directory()) {
@@ -101,6 +120,20 @@ pub(super) fn applied(own: &Directory, id: &str) -> io::Result<Option<String>> {
     let text = read_file(own, APPLIED)?.unwrap_or_default();
     let found = text.lines().rev().filter_map(|line| line.split_once(' ')).find(|(known, _)| *known == id);
     Ok(found.map(|(_, digest)| digest.to_owned()))
+}
+
+/// What became of an id that is neither staged nor set aside: whether it was applied. One that was not is given
+/// up, so that a request which is still on its way cannot make the answer untrue. None when the list of what was
+/// applied is so long that the id may have been forgotten.
+pub(super) fn settled(own: &Directory, id: &str) -> io::Result<Option<bool>> {
+    if let Some(digest) = applied(own, id)? {
+        return Ok(Some(digest != VOID));
+    }
+    if read_file(own, APPLIED)?.is_some_and(|text| text.lines().count() >= MOST_APPLIED) {
+        return Ok(None);
+    }
+    note_applied(own, id, VOID)?;
+    Ok(Some(false))
 }
 
 /// Notes an id as applied; noting it again changes nothing.

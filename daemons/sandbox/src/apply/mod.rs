@@ -6,7 +6,8 @@
 //!                                      └─ crash before: recovery discards
 //! ```
 //! Everything of it lies in `WORKSPACE/.testudo`, on the workspace's own file system, so that each step
-//! is a rename. The journal's rename into place is the moment of decision. Start with [`serve`], then `engine`.
+//! is a rename. The journal's rename into place is the moment of decision. A plan that a changed workspace makes
+//! impossible is set aside in `failed-ID`, so that it does not stop later ones. Start with [`serve`], then `engine`.
 
 mod carry;
 mod check;
@@ -19,6 +20,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::changeset::{Proposal, ProposalError};
+use crate::client::Recovery;
 use crate::memfd;
 use crate::protocol::{self, Reply, Request, valid_id};
 use crate::wire::{Connection, Message};
@@ -28,6 +30,8 @@ use engine::Engine;
 
 /// The directory in the workspace that belongs to this runner; tools neither see nor change it.
 pub(crate) const OWN_DIRECTORY: &str = ".testudo";
+
+const BAD_ID: &str = "the id is no plain name of 1 to 128 characters, or begins with `failed-`";
 
 /// Largest manifest and contents that are accepted, in bytes.
 const MOST_MANIFEST: u64 = 64 * 1024 * 1024;
@@ -50,6 +54,12 @@ pub(crate) enum ApplyError {
     Io { step: &'static str, object: String, source: io::Error },
     #[error("cannot read the journal of {id}: {source}")]
     Journal { id: String, source: serde_json::Error },
+    #[error("cannot carry out the change of {path:?}: {source}")]
+    Stuck { path: String, source: io::Error },
+    #[error("cannot complete the application: {0}")]
+    Unfinished(Box<ApplyError>),
+    #[error("cannot apply the changes again: {id} was begun, could not be completed and was set aside")]
+    SetAside { id: String },
     #[cfg(test)]
     #[error("stopped where a test wanted it")]
     Stopped,
@@ -61,6 +71,18 @@ impl ApplyError {
         let object = object.into();
         move |source| Self::Io { step, object, source }
     }
+
+    /// Whether a replay fails for ever: the journal is torn, or the workspace is no longer what it needs. A disk
+    /// or a machine at its limits may recover.
+    fn is_lasting(&self) -> bool {
+        use nix::errno::Errno::{EDQUOT, EINTR, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS};
+        let passing = [EDQUOT, EINTR, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS].map(|errno| errno as i32);
+        match self {
+            Self::Journal { .. } => true,
+            Self::Stuck { source, .. } => !source.raw_os_error().is_some_and(|code| passing.contains(&code)),
+            _ => false,
+        }
+    }
 }
 
 /// Serves one connection until it closes or SIGTERM comes; recovers first.
@@ -70,7 +92,7 @@ impl ApplyError {
 pub fn serve(stream: UnixStream, workspace: &Path) -> Result<(), ZygoteError> {
     let signals = block_sigterm().map_err(ZygoteError::Wait)?;
     let mut connection = Connection::new(stream);
-    match Engine::open(workspace).and_then(|mut engine| engine.recover()) {
+    match Engine::open(workspace).and_then(|mut engine| engine.recover(&[])) {
         Ok(recovery) => {
             for id in &recovery.completed {
                 eprintln!("<5>completed the interrupted application {id}");
@@ -99,24 +121,39 @@ fn answer(workspace: &Path, message: Message) -> Reply {
             call: None,
             reason: "cannot run calls here: this runner only applies changes".to_owned(),
         },
-        Ok(Request::Recover {}) => match Engine::open(workspace).and_then(|mut engine| engine.recover()) {
-            Ok(recovery) => Reply::Recovered { completed: recovery.completed, discarded: recovery.discarded },
-            Err(error) => Reply::Refused { call: None, reason: error.to_string() },
-        },
+        Ok(Request::Recover { about }) if !about.iter().all(|id| fits(id)) => {
+            Reply::Refused { call: None, reason: format!("cannot recover: {BAD_ID}") }
+        }
+        Ok(Request::Recover { about }) => {
+            match Engine::open(workspace).and_then(|mut engine| engine.recover(&about)) {
+                Ok(Recovery { completed, discarded, failed }) => {
+                    Reply::Recovered { completed, discarded, failed }
+                }
+                Err(error) => Reply::Refused { call: None, reason: error.to_string() },
+            }
+        }
         Ok(Request::Apply(request)) => {
             let id = request.id.clone();
             match apply(workspace, &request, message) {
                 Ok((changes, already)) => Reply::Applied { id, changes, already },
                 Err(ApplyError::Conflict { path, message }) => Reply::Conflict { id, path, message },
+                Err(error @ (ApplyError::Unfinished(_) | ApplyError::SetAside { .. })) => {
+                    Reply::Unfinished { id, reason: error.to_string() }
+                }
                 Err(error) => Reply::Refused { call: valid_id(&id).then_some(id), reason: error.to_string() },
             }
         }
     }
 }
 
+/// Whether an id may name an application: it must not look like one that was set aside.
+fn fits(id: &str) -> bool {
+    valid_id(id) && !id.starts_with(journal::FAILED)
+}
+
 fn apply(workspace: &Path, request: &protocol::Apply, message: Message) -> Result<(usize, bool), ApplyError> {
-    if !valid_id(&request.id) {
-        return Err(ApplyError::Request("the id is no plain name of 1 to 128 characters"));
+    if !fits(&request.id) {
+        return Err(ApplyError::Request(BAD_ID));
     }
     let Ok([manifest, contents]) = <[_; 2]>::try_from(message.descriptors) else {
         return Err(ApplyError::Request("manifest and contents must come with the request"));

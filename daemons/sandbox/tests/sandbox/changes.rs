@@ -90,7 +90,7 @@ fn an_approved_change_set_becomes_the_workspace_once() {
     let again = apply.apply("call-1", &proposal).unwrap();
     assert_eq!(again, Application::Applied { changes: 13, already: true });
     assert!(matches!(apply.apply("call-2", &proposal), Ok(Application::Conflict { .. })));
-    assert_eq!(apply.recover().unwrap(), Recovery::default());
+    assert_eq!(apply.recover(&[]).unwrap(), Recovery::default());
     drop(apply);
     assert!(process.wait().unwrap().success());
     let seen = runner
@@ -130,7 +130,7 @@ fn an_applier_killed_at_any_moment_leaves_all_or_nothing() {
         let mut runner = project().zygote();
         let proposal = runner.shell(SCRIPT).proposal.unwrap();
         let (mut apply, mut process) = applier(&runner.place);
-        assert_eq!(apply.recover().unwrap(), Recovery::default());
+        assert_eq!(apply.recover(&[]).unwrap(), Recovery::default());
         let sent = proposal.clone();
         let request = std::thread::spawn(move || drop(apply.apply("id", &sent)));
         // The first rounds die before the decision, the others after it.
@@ -147,7 +147,7 @@ fn an_applier_killed_at_any_moment_leaves_all_or_nothing() {
         process.wait().unwrap();
         request.join().unwrap();
         let (mut apply, mut process) = applier(&runner.place);
-        apply.recover().unwrap();
+        apply.recover(&[]).unwrap();
         let (log, moved) = (runner.place.read("log"), runner.place.workspace().join("to").exists());
         let (gone, new) = (
             runner.place.workspace().join("gone").exists(),

@@ -6,7 +6,9 @@ use crate::screen;
 
 /// The diff behind a prefix, each line with a newline.
 pub fn show(diff: &str, prefix: &str, indent: usize, width: Option<usize>, paint: Paint) -> String {
-    let lines = diff.lines().map(screen::source_line);
+    // At newlines only: `str::lines` would swallow a carriage return in front of one.
+    let body = diff.strip_suffix('\n').unwrap_or(diff);
+    let lines = body.split('\n').map(screen::source_line);
     gutter::exact(lines, prefix, indent, width, |line, part| colour(line, part, paint))
 }
 
@@ -40,5 +42,14 @@ mod tests {
     #[test]
     fn a_carriage_return_cannot_overwrite_the_line() {
         assert_eq!(show("+rm -rf /\r+ls\n", "", 0, None, Paint::new(false)), "+rm -rf /\\u{d}+ls\n");
+    }
+
+    #[test]
+    fn other_line_endings_are_seen() {
+        for (diff, shown) in
+            [("-a\n+a\r\n", "-a\n+a\\u{d}\n"), ("+a\r", "+a\\u{d}\n"), ("+a\n\n", "+a\n\n"), ("+a", "+a\n")]
+        {
+            assert_eq!(show(diff, "", 0, None, Paint::new(false)), shown, "{diff:?}");
+        }
     }
 }
