@@ -74,7 +74,7 @@ fn stage_5_denied_by_the_policy() {
     let scene = Scene::start();
     let error = refusal(&scene, "fs.write", &hook);
     assert_eq!((&error["code"], &error["stage"]), (&json!("CONFIRMATION_DENIED"), &json!(5)), "{error}");
-    assert!(text(&error, "message").contains("keep-git-programs"), "{error}");
+    assert!(text(&error, "message").contains("keep-git-repositories"), "{error}");
     assert_eq!(scene.file(".git/hooks/post-commit"), None);
     assert!(!scene.recorded("approval.requested", |_| true), "nobody is asked what is denied anyway");
 

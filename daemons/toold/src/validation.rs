@@ -57,8 +57,8 @@ pub fn parse(text: &str) -> Result<Value, Refusal> {
     let failed = |message: String| Refusal::new(Code::ValidationFailed, message).at("");
     let arguments: Value = limits::parse(text, BUS).map_err(|error| failed(error.to_string()))?;
     limits::check_keys(&arguments).map_err(|error| failed(error.to_string()))?;
-    if has_fraction(&arguments) {
-        return Err(failed("numbers must be written as integers: 2, not 2.0 or 2e0".into()));
+    if let Some(field) = fraction(&arguments) {
+        return Err(failed("numbers must be written as integers: 2, not 2.0 or 2e0".into()).at(field));
     }
     if arguments.is_object() {
         Ok(arguments)
@@ -67,13 +67,15 @@ pub fn parse(text: &str) -> Result<Value, Refusal> {
     }
 }
 
-/// JSON Schema takes 2.0 for an integer and `serde_json` does not: what is shown would not be what runs.
-fn has_fraction(value: &Value) -> bool {
+/// The first number that is not written as an integer, as a JSON pointer. JSON Schema takes 2.0 for an integer and
+/// `serde_json` does not: what is shown would not be what runs.
+fn fraction(value: &Value) -> Option<String> {
+    let below = |key: &str, member| fraction(member).map(|rest| format!("/{key}{rest}"));
     match value {
-        Value::Number(number) => number.is_f64(),
-        Value::Array(items) => items.iter().any(has_fraction),
-        Value::Object(members) => members.values().any(has_fraction),
-        _ => false,
+        Value::Number(number) => number.is_f64().then(String::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| below(&at.to_string(), item)),
+        Value::Object(members) => members.iter().find_map(|(key, member)| below(key, member)),
+        _ => None,
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
             ("echo", r#"[]"#, "", "object"),
             ("echo", r#"nonsense"#, "", "JSON"),
             ("echo", r#"{"text": "a", "__proto__": {}}"#, "", "__proto__"),
-            ("fs.read", r#"{"path": "a", "offset": 2.0}"#, "", "integers"),
+            ("fs.read", r#"{"path": "a", "offset": 2.0}"#, "/offset", "integers"),
         ] {
             let refusal = tool(name).validate(text).unwrap_err();
             assert_eq!((refusal.code, refusal.stage), (Code::ValidationFailed, Some(3)));
