@@ -5,6 +5,7 @@
 //! * [`action`], [`verdict`], [`approval`], [`label`], [`change`]: the vocabulary of deciding;
 //! * [`refusal`], [`tool`], [`turn`], [`model`], [`record`]: the JSON bodies that cross the bus;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
+//! * [`visible`]: what a person can see;
 //! * [`config`], [`diagnostic`]: `testudo.toml`, and errors with a place and a caret;
 //! * [`daemon`], [`journal`]: the life of a daemon under systemd.
 
@@ -32,3 +33,4 @@ pub mod subscribers;
 pub mod tool;
 pub mod turn;
 pub mod verdict;
+pub mod visible;

@@ -5,24 +5,11 @@
 //! one-line texts, which keeps the two apart. What stays are letters of all scripts with up to four marks.
 //! Letters written from right to left stay too: a terminal that reorders them does so within their line.
 
+use testudo::visible;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Marks in a row that a letter may carry; more would climb into other lines.
 const MOST_MARKS: usize = 4;
-
-/// Characters that are letters or symbols by their class and show nothing, and invisible marks.
-const INVISIBLE: [std::ops::RangeInclusive<char>; 10] = [
-    '\u{34f}'..='\u{34f}',
-    '\u{115f}'..='\u{1160}',
-    '\u{17b4}'..='\u{17b5}',
-    '\u{180b}'..='\u{180f}',
-    '\u{2800}'..='\u{2800}',
-    '\u{3164}'..='\u{3164}',
-    '\u{fe00}'..='\u{fe0f}',
-    '\u{ffa0}'..='\u{ffa0}',
-    '\u{fff0}'..='\u{fffb}',
-    '\u{e0000}'..='\u{e0fff}',
-];
 
 /// Shows a text character by character, remembering how many marks the last letter has.
 #[derive(Debug, Clone, Default)]
@@ -35,14 +22,14 @@ impl Screen {
     /// Appends the harmless form of one character. Newlines and tabs are controls here.
     pub fn show(&mut self, c: char, out: &mut String) {
         let width = c.width();
-        let mark = width == Some(0) && is_printable(c);
-        let visible = !INVISIBLE.iter().any(|range| range.contains(&c));
+        let seen = visible::is_visible(c);
+        let mark = width == Some(0);
         let shown = if c.is_ascii() {
             !c.is_ascii_control()
         } else if mark {
-            visible && self.marks.is_some_and(|marks| marks < MOST_MARKS)
+            seen && self.marks.is_some_and(|marks| marks < MOST_MARKS)
         } else {
-            visible && width.is_some() && is_printable(c)
+            seen && width.is_some()
         };
         self.marks = match self.marks {
             Some(marks) if mark && shown => Some(marks + 1),
@@ -54,13 +41,6 @@ impl Screen {
             out.extend(c.escape_unicode());
         }
     }
-}
-
-/// What the standard library would print inside a string without escaping it, marks included.
-fn is_printable(c: char) -> bool {
-    // Behind a letter, `escape_debug` lets marks stand and escapes only what nobody can see.
-    let text = String::from_iter(['a', c]);
-    text.escape_debug().count() == 2
 }
 
 /// One line: newlines, tabs and backslashes are written out too.

@@ -1,17 +1,6 @@
 //! Names that other people chose, put into a line so that they cannot end it or pass for another part of it.
 
-/// Characters that are letters or symbols by their class and show nothing, and invisible marks.
-const INVISIBLE: [std::ops::RangeInclusive<char>; 9] = [
-    '\u{34f}'..='\u{34f}',
-    '\u{115f}'..='\u{1160}',
-    '\u{17b4}'..='\u{17b5}',
-    '\u{180b}'..='\u{180f}',
-    '\u{2800}'..='\u{2800}',
-    '\u{3164}'..='\u{3164}',
-    '\u{fe00}'..='\u{fe0f}',
-    '\u{ffa0}'..='\u{ffa0}',
-    '\u{e0000}'..='\u{e0fff}',
-];
+use testudo::visible::is_visible;
 
 /// A path or link target as one word: as it is where that is plain, else in double quotes with C's escapes, bytes in octal.
 ///
@@ -41,15 +30,6 @@ pub(super) fn quote(name: &str) -> String {
     }
     out.push('"');
     out
-}
-
-/// Neither a control nor a format character, nor a blank that is no plain one, nor anything else that shows nothing.
-fn is_visible(c: char) -> bool {
-    // Behind a letter the standard library lets marks stand and escapes only what nobody can see.
-    let special = matches!(c, '"' | '\'' | '\\');
-    special
-        || (String::from_iter(['a', c]).escape_debug().count() == 2
-            && !INVISIBLE.iter().any(|range| range.contains(&c)))
 }
 
 #[cfg(test)]
