@@ -105,3 +105,39 @@ impl Running {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_session_cannot_crowd_out_the_others() {
+        let running = Running::default();
+        let enter = |call: &str, session: &str| running.enter(call, session, ":1.1").map(drop);
+        for number in 0..MOST_OF_SESSION {
+            assert_eq!(enter(&format!("c-{number}"), "busy"), Ok(()));
+        }
+        assert_eq!(enter("c-more", "busy"), Err(Crowded::Full));
+        assert_eq!(enter("c-other", "other"), Ok(()));
+        assert_eq!(enter("c-other", "third"), Err(Crowded::Duplicate));
+        running.leave("c-0");
+        assert_eq!(enter("c-more", "busy"), Ok(()));
+    }
+
+    #[test]
+    fn a_call_ends_by_its_id_its_session_or_its_caller() {
+        let running = Running::default();
+        let receivers: Vec<_> =
+            [("a", "s", ":1.1"), ("b", "s", ":1.2"), ("c", "t", ":1.2"), ("d", "t", ":1.3")]
+                .into_iter()
+                .map(|(call, session, caller)| running.enter(call, session, caller).unwrap())
+                .collect();
+        let ended = || receivers.iter().map(|receiver| *receiver.borrow()).collect::<Vec<_>>();
+        assert!(running.cancel("a") && !running.cancel("unknown"));
+        assert_eq!(ended(), [true, false, false, false]);
+        running.cancel_connection(":1.2");
+        assert_eq!(ended(), [true, true, true, false]);
+        running.cancel_session("t");
+        assert_eq!(ended(), [true; 4]);
+    }
+}

@@ -100,7 +100,7 @@ fn one_sentence_one_call() {
         ("search src for foo", "search.grep", json!({"pattern": "foo", "path": "src"})),
         ("grep foo in src", "search.grep", json!({"pattern": "foo", "path": "src"})),
         ("grep foo src", "search.grep", json!({"pattern": "foo", "path": "src"})),
-        ("grep TODO", "search.grep", json!({"pattern": "TODO"})),
+        ("grep Needle", "search.grep", json!({"pattern": "Needle"})),
         (r"grep 'a\d+' everywhere", "search.grep", json!({"pattern": r"a\d+"})),
         (r"grep 'a\d+' in the project", "search.grep", json!({"pattern": r"a\d+"})),
         ("find the text 'foo' in *.rs", "search.grep", json!({"pattern": "foo", "glob": "*.rs"})),
