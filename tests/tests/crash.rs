@@ -10,6 +10,8 @@ use testudo_tests::{Said, Scene, Started, ablated, plan, text, wait};
 fn propose(scene: &Scene) -> (Started, Value) {
     let call = scene.call_start("fs.write", &json!({ "path": "a.txt", "content": "new\n" }));
     let approval = scene.next_approval(&[]);
+    // A question can be seen before policyd has recorded it and told toold of it; only then does the call wait for it.
+    wait("its record", || scene.recorded("approval.requested", |_| true).then_some(()));
     (call, approval)
 }
 
