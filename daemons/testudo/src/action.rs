@@ -3,11 +3,15 @@
 //! The digest covers everything that could change what happens or on whose behalf. Labels and taint are not in
 //! it: they inform a decision (see [`Judged`]) and do not change what runs.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::canonical;
 use crate::change::ChangeSummary;
+use crate::declaration::Declaration;
+use crate::flow::Flow;
 use crate::identity::Principal;
 use crate::label::Labels;
 
@@ -27,13 +31,15 @@ pub enum Effect {
     Message,
     /// Costs money.
     Spend,
-    /// Changes how the appliance itself works.
+    /// Changes a setting, an account or who may do what.
     Configure,
+    /// Removes what cannot be had back.
+    Destroy,
 }
 
 impl Effect {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Read,
         Self::ReadExternal,
         Self::Write,
@@ -41,6 +47,7 @@ impl Effect {
         Self::Message,
         Self::Spend,
         Self::Configure,
+        Self::Destroy,
     ];
 
     /// The word used in policy and JSON.
@@ -53,11 +60,12 @@ impl Effect {
             Self::Message => "message",
             Self::Spend => "spend",
             Self::Configure => "configure",
+            Self::Destroy => "destroy",
         }
     }
 }
 
-/// Which of a call's two decisions this is.
+/// What is decided: one of a call's two steps, or a plan of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -65,6 +73,8 @@ pub enum Phase {
     Call,
     /// Applying what it proposed to the workspace.
     Apply,
+    /// A plan: nothing runs by it; its steps are decided one by one, and a yes spares them the question.
+    Plan,
 }
 
 impl Phase {
@@ -73,6 +83,7 @@ impl Phase {
         match self {
             Self::Call => "call",
             Self::Apply => "apply",
+            Self::Plan => "plan",
         }
     }
 }
@@ -87,13 +98,14 @@ pub struct Action {
     pub arguments: Value,
     /// The effect class that the catalogue declares for this phase.
     pub effect: Effect,
-    /// Running or applying.
+    /// Running, applying or planning.
     pub phase: Phase,
     /// The session on whose behalf.
     pub session: String,
     /// Who asked `toold`, as the bus says.
     pub requester: Principal,
-    /// For an application: the digest of the change set, which covers every path, mode and content.
+    /// For an application: the digest of the change set, which covers every path, mode and content. For a plan: the
+    /// digest over its steps' digests in order.
     pub change_set: Option<String>,
 }
 
@@ -115,9 +127,18 @@ pub struct Judged {
     pub action: Action,
     /// The call's id, so that the record can be read across daemons.
     pub call: String,
-    /// The labels that the session has gathered so far.
+    /// What the tool is.
+    #[serde(default)]
+    pub declaration: Declaration,
+    /// The unit and invocation of the sandbox that would run it; tokens are bound to them.
+    #[serde(default)]
+    pub bearer: Option<Bearer>,
+    /// The labels that the session has gathered so far. `policyd` knows them and sets them.
     #[serde(default)]
     pub taint: Labels,
+    /// Where its arguments came from. `policyd` finds it out and sets it.
+    #[serde(default)]
+    pub flow: Flow,
     /// For an application: what changes, for people.
     #[serde(default)]
     pub changes: Vec<ChangeSummary>,
@@ -127,6 +148,40 @@ pub struct Judged {
     /// Why a person could not see all of it, if so; such an action cannot be approved.
     #[serde(default)]
     pub hidden: Option<String>,
+}
+
+impl Judged {
+    /// An action with nothing known around it.
+    pub fn new(action: Action, call: impl Into<String>) -> Self {
+        Self {
+            action,
+            call: call.into(),
+            declaration: Declaration::default(),
+            bearer: None,
+            taint: Labels::default(),
+            flow: Flow::default(),
+            changes: Vec::new(),
+            diff: None,
+            hidden: None,
+        }
+    }
+
+    /// Everything that the call does: what the declaration says and the effect of this phase.
+    pub fn effects(&self) -> BTreeSet<Effect> {
+        let declared =
+            if self.action.phase == Phase::Call { self.declaration.effects.clone() } else { BTreeSet::new() };
+        declared.into_iter().chain([self.action.effect]).collect()
+    }
+}
+
+/// One life of one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bearer {
+    /// The unit, such as `testudo-sandbox@12-34.service`.
+    pub unit: String,
+    /// Its invocation, which no two starts share.
+    pub invocation: String,
 }
 
 #[cfg(test)]

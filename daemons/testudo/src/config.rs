@@ -4,14 +4,18 @@
 //! Start with [`load`]; the shape of each table is in its `read` function; [`reader`] does the work.
 
 pub mod reader;
+pub mod sessions;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::diagnostic::Diagnostics;
+use crate::verdict::Weight;
 use reader::{Document, Table};
+use sessions::{Group, Unattended};
 
 /// Where the file is when nobody says otherwise.
 const DEFAULT_DIRECTORY: &str = "/etc/testudo";
@@ -27,6 +31,8 @@ pub struct Config {
     pub policyd: Policyd,
     /// `[toold]`
     pub toold: Toold,
+    /// `[extension]`
+    pub extension: Extension,
 }
 
 /// How `agentd` runs its loop.
@@ -34,6 +40,8 @@ pub struct Config {
 pub struct Agentd {
     /// Most model calls in one turn; 1 to 1000.
     pub max_turns: u32,
+    /// Sessions in which no person watches.
+    pub unattended: Unattended,
 }
 
 /// Which model `modeld` asks.
@@ -70,6 +78,52 @@ pub struct Policyd {
     pub rules: Vec<PathBuf>,
     /// How long an approval waits for an answer.
     pub approval_ttl: Duration,
+    /// How long the tokens of an approved plan hold.
+    pub plan_ttl: Duration,
+    /// How long a question of a session that nobody watches waits when it has no approver.
+    pub parked_ttl: Duration,
+    /// The operator to whom questions of sessions that nobody watches go.
+    pub approver: Option<String>,
+    /// How long the judges of one action may take together; 1 ms to 10 min.
+    pub judge_timeout: Duration,
+    /// What `policy.update` may change.
+    pub amendments: Amendments,
+    /// How heavy the answer to a `policy.update` must be; never lighter than a reply.
+    pub amend_by: Weight,
+}
+
+/// What `policy.update` may change beside the files that the configuration names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Amendments {
+    /// Nothing: the policy is what the configuration says and no more.
+    None,
+    /// Files may be added; those of the configuration stay in force beside them.
+    #[default]
+    Add,
+    /// A file may also take the place of one of the configuration with the same name.
+    Replace,
+}
+
+impl Amendments {
+    /// The words of the configuration, in the order of the variants.
+    const WORDS: [&str; 3] = ["none", "add", "replace"];
+
+    /// The word of the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Add => "add",
+            Self::Replace => "replace",
+        }
+    }
+
+    fn read(table: &Table<'_>) -> Self {
+        match table.word("amendments", &Self::WORDS).as_deref() {
+            Some("none") => Self::None,
+            Some("replace") => Self::Replace,
+            _ => Self::Add,
+        }
+    }
 }
 
 /// How `toold` acts.
@@ -87,7 +141,19 @@ pub struct Toold {
     pub calls_per_minute: u32,
     /// Calls per session that may come at once.
     pub burst: u32,
+    /// Sessions that share a bucket beside their own.
+    pub groups: Vec<Group>,
 }
+
+/// The extension rules, which `policyd` and the process that evaluates them both know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extension {
+    /// The components, all of them in force together; at most [`MOST_COMPONENTS`], each with another file name.
+    pub components: Vec<PathBuf>,
+}
+
+/// Most extension components; every one of them is asked about every call.
+pub const MOST_COMPONENTS: usize = 16;
 
 /// Why there is no configuration.
 #[derive(Debug, Error)]
@@ -132,6 +198,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
         modeld: Modeld::read(&root.table("modeld")),
         policyd: Policyd::read(&root.table("policyd")),
         toold: Toold::read(&root.table("toold")),
+        extension: Extension::read(&root.table("extension")),
     };
     root.finish();
     document.conclude()?;
@@ -141,8 +208,9 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
 impl Agentd {
     fn read(table: &Table<'_>) -> Self {
         let max_turns = table.integer("max_turns", 1..=1000).unwrap_or(25);
+        let unattended = Unattended::read(&table.table("unattended"));
         table.finish();
-        Self { max_turns }
+        Self { max_turns, unattended }
     }
 }
 
@@ -207,8 +275,42 @@ impl Policyd {
         if approval_ttl.is_zero() {
             table.refuse("approval_ttl", "must be more than 0: nobody could ever answer");
         }
+        let plan_ttl = table.duration("plan_ttl").unwrap_or(Duration::from_mins(15));
+        let parked_ttl = table.duration("parked_ttl").unwrap_or(Duration::from_hours(24));
+        for (key, given) in [("plan_ttl", plan_ttl), ("parked_ttl", parked_ttl)] {
+            if given.is_zero() {
+                table.refuse(key, "must be more than 0");
+            }
+        }
+        let approver = table.string("approver");
+        let judge_timeout = table.duration("judge_timeout").unwrap_or(Duration::from_mins(1));
+        if judge_timeout.is_zero() || judge_timeout > Duration::from_mins(10) {
+            table.refuse("judge_timeout", "must be more than 0 and at most 10m");
+        }
+        let amendments = Amendments::read(table);
+        // A reaction can be forged by the server that carries it, so it never changes the rules.
+        let amend_by = match table.word("amend_by", &["reply", "otp", "local"]).as_deref() {
+            Some("otp") => Weight::Otp,
+            Some("local") => Weight::Local,
+            _ => Weight::Reply,
+        };
         table.finish();
-        Self { rules, approval_ttl }
+        Self { rules, approval_ttl, plan_ttl, parked_ttl, approver, judge_timeout, amendments, amend_by }
+    }
+}
+
+impl Extension {
+    fn read(table: &Table<'_>) -> Self {
+        let components = table.paths("components").unwrap_or_default();
+        if components.len() > MOST_COMPONENTS {
+            table.refuse("components", &format!("has more than {MOST_COMPONENTS} components"));
+        }
+        let names: BTreeSet<_> = components.iter().map(|path| path.file_stem()).collect();
+        if names.len() < components.len() || names.contains(&None) {
+            table.refuse("components", "needs another file name for each: reasons name a component by it");
+        }
+        table.finish();
+        Self { components }
     }
 }
 
@@ -223,6 +325,7 @@ impl Toold {
             output_limit: table.size("output_limit").unwrap_or(1 << 20),
             calls_per_minute: table.integer("calls_per_minute", 1..=1_000_000).unwrap_or(600),
             burst: table.integer("burst", 1..=1_000_000).unwrap_or(100),
+            groups: Group::read(&table.table("groups")),
         };
         table.finish();
         config
@@ -230,59 +333,4 @@ impl Toold {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn nothing_is_a_whole_configuration() {
-        let config = parse("t", "").unwrap();
-        assert_eq!(config.agentd.max_turns, 25);
-        assert_eq!(config.modeld.provider, Provider::Rehearsal);
-        assert_eq!(config.policyd.approval_ttl, Duration::from_mins(5));
-    }
-
-    #[test]
-    fn all_mistakes_are_shown_at_once_with_their_places() {
-        let text =
-            "[agentd]\nmax_turn = 3\n[policyd]\napproval_ttl = \"5\"\n[toold]\nburst = \"x\"\n[auditdd]\n";
-        let shown = parse("testudo.toml", text).unwrap_err().to_string();
-        for expected in [
-            "testudo.toml:2:1: unknown key `max_turn`: did you mean `max_turns`?\n  max_turn = 3\n  ^~~~~~~~",
-            "testudo.toml:4:16: unknown unit ``: use ms, s, m or h",
-            "testudo.toml:6:9: expected an integer",
-            "testudo.toml:7:2: unknown table `auditdd`",
-        ] {
-            assert!(shown.contains(expected), "{expected}\nnot in\n{shown}");
-        }
-    }
-
-    #[test]
-    fn a_provider_says_what_it_lacks() {
-        let shown = parse("t", "[modeld]\nprovider = \"openai\"\n").unwrap_err().to_string();
-        assert!(shown.contains("t:1:1: `base_url` is missing"), "{shown}");
-        assert!(shown.contains("`model` is missing"), "{shown}");
-        let shown = parse("t", "[modeld]\nmodel = \"x\"\n").unwrap_err().to_string();
-        assert!(shown.contains("t:2:9: `model` has no effect"), "{shown}");
-    }
-
-    #[test]
-    fn broken_toml_has_a_place_too() {
-        let shown = parse("t", "[agentd\nmax_turns = \n").unwrap_err().to_string();
-        assert!(shown.starts_with("t:1:"), "{shown}");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_taken_or_refused(text in "(.|\n){0,200}") {
-            let _ = parse("t", &text);
-        }
-
-        #[test]
-        fn almost_right_text_is_taken_or_refused(
-            table in "(agentd|modeld|policyd|toold|x)", key in "[a-z_]{1,12}|max_turns|rules|burst", value in "[0-9]{1,30}|\"[a-z0-9]{0,9}\"|\\[\\]|true"
-        ) {
-            let _ = parse("t", &format!("[{table}]\n{key} = {value}\n"));
-        }
-    }
-}
+mod tests;

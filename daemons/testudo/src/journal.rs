@@ -33,6 +33,8 @@ pub const APPROVAL_REQUESTED: MessageId = MessageId("1d60161995b34328807aa859b33
 pub const APPROVAL_ANSWERED: MessageId = MessageId("9ebb7cb42bab4a4ca441171bb3f18b23");
 /// Nobody answered in time, or who asked is gone.
 pub const APPROVAL_EXPIRED: MessageId = MessageId("2b962544325d4aa183d38519471f0f9c");
+/// Too many one-time codes were wrong: none is taken for a while.
+pub const OTP_LOCKED: MessageId = MessageId("3ae467bed6c74afc9f348e0ef865f4b3");
 /// The audit log is not what was written.
 pub const CHAIN_BROKEN: MessageId = MessageId("80fa5f9d9ff343b3b4165e1eea31d917");
 /// A daemon is ready.
@@ -42,19 +44,35 @@ pub const CONFIG_REFUSED: MessageId = MessageId("c3a1e4ade6144144a898e2527082ebb
 /// The sandbox cannot contain calls here, so tools are refused.
 pub const SANDBOX_UNAVAILABLE: MessageId = MessageId("88b28b0e251344f185ef559ab160d26d");
 
+/// People changed the policy.
+pub const POLICY_AMENDED: MessageId = MessageId("2e83c3382f174bb7872d5e0105ceb15b");
+/// An amendment of the policy cannot be read.
+pub const POLICY_DAMAGED: MessageId = MessageId("01f24c1e6f93426abea64b340fe6c36c");
+
+/// A person switched a rule in plain language off or on, for one session.
+pub const RULE_SWITCHED: MessageId = MessageId("daf02abb1a1d4068834592937346328f");
+
+/// A person stopped a session or everything, or let it go on.
+pub const SESSION_STOPPED: MessageId = MessageId("3c21565dca2c47d8b3c18db070c63438");
+
 /// All catalogued events by name.
 pub const CATALOGUE: &[(&str, MessageId)] = &[
     ("call-decided", CALL_DECIDED),
+    ("session-stopped", SESSION_STOPPED),
     ("call-refused", CALL_REFUSED),
     ("call-finished", CALL_FINISHED),
     ("changes-applied", CHANGES_APPLIED),
     ("approval-requested", APPROVAL_REQUESTED),
     ("approval-answered", APPROVAL_ANSWERED),
     ("approval-expired", APPROVAL_EXPIRED),
+    ("otp-locked", OTP_LOCKED),
     ("chain-broken", CHAIN_BROKEN),
     ("daemon-ready", DAEMON_READY),
     ("config-refused", CONFIG_REFUSED),
     ("sandbox-unavailable", SANDBOX_UNAVAILABLE),
+    ("rule-switched", RULE_SWITCHED),
+    ("policy-amended", POLICY_AMENDED),
+    ("policy-damaged", POLICY_DAMAGED),
 ];
 
 /// Sends `tracing` to the journal, or to standard error where there is none.

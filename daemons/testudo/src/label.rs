@@ -2,14 +2,19 @@
 //!
 //! A label is put on at the source by a trusted component and stays: [`Labelled`] gives its content away only
 //! together with its labels, so that dropping them is a visible act.
+//!
+//! A source is written as a word: `owner`, `member`, `stranger`, `web:HOST`, `mail`, `file`, `tool:NAME`,
+//! `memory`, `model`, `catalogue`, `system`. Any other word is read as a stranger's: what is not understood is
+//! not trusted.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// Who could have written something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "String", into = "String")]
 pub enum Source {
     /// The owner of the appliance.
     Owner,
@@ -29,8 +34,77 @@ pub enum Source {
     Memory,
     /// The model itself.
     Model,
+    /// The operator or the service that keeps it, and nobody else.
+    Catalogue,
     /// Testudo itself.
     System,
+}
+
+impl Source {
+    /// Reads a word; one that is not known is a stranger's.
+    pub fn of_word(word: &str) -> Self {
+        match word.split_once(':') {
+            Some(("web", host)) => return Self::Web(host.to_owned()),
+            Some(("tool", name)) => return Self::Tool(name.to_owned()),
+            _ => {}
+        }
+        match word {
+            "owner" => Self::Owner,
+            "member" => Self::Member,
+            "web" => Self::Web(String::new()),
+            "mail" => Self::Mail,
+            "file" => Self::File,
+            "memory" => Self::Memory,
+            "model" => Self::Model,
+            "catalogue" => Self::Catalogue,
+            "system" => Self::System,
+            _ => Self::Stranger,
+        }
+    }
+
+    /// The word without what comes after its colon; rules match it too.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Stranger => "stranger",
+            Self::Web(_) => "web",
+            Self::Mail => "mail",
+            Self::File => "file",
+            Self::Tool(_) => "tool",
+            Self::Memory => "memory",
+            Self::Model => "model",
+            Self::Catalogue => "catalogue",
+            Self::System => "system",
+        }
+    }
+
+    /// Whether somebody whom the owner does not answer for could have written it.
+    pub const fn is_foreign(&self) -> bool {
+        !matches!(self, Self::Owner | Self::Model | Self::Catalogue | Self::System)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Web(host) if !host.is_empty() => write!(f, "web:{host}"),
+            Self::Tool(name) => write!(f, "tool:{name}"),
+            other => f.write_str(other.kind()),
+        }
+    }
+}
+
+impl From<String> for Source {
+    fn from(word: String) -> Self {
+        Self::of_word(&word)
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.to_string()
+    }
 }
 
 /// The labels of one piece of content: the union over everything that went into it.

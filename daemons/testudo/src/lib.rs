@@ -2,7 +2,9 @@
 //!
 //! Layout, from the wire inwards:
 //! * [`bus`], [`proxy`], [`recorder`], [`subscribers`], [`options`], [`fault`], [`identity`]: names, clients, streams, errors and callers on D-Bus;
-//! * [`action`], [`verdict`], [`approval`], [`label`], [`change`]: the vocabulary of deciding;
+//! * [`action`], [`verdict`], [`approval`], [`plan`], [`label`], [`change`]: the vocabulary of deciding;
+//! * [`declaration`], [`observation`], [`flow`]: what tools are, what entered a session, and where arguments came from;
+//! * [`extension`], [`frame`]: what `policyd` and the process of extension rules say, on a socket of their own;
 //! * [`refusal`], [`tool`], [`turn`], [`model`], [`record`]: the JSON bodies that cross the bus;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
 //! * [`visible`]: what a person can see;
@@ -16,14 +18,20 @@ pub mod canonical;
 pub mod change;
 pub mod config;
 pub mod daemon;
+pub mod declaration;
 pub mod diagnostic;
+pub mod extension;
 pub mod fault;
+pub mod flow;
+pub mod frame;
 pub mod identity;
 pub mod journal;
 pub mod label;
 pub mod limits;
 pub mod model;
+pub mod observation;
 pub mod options;
+pub mod plan;
 pub mod proxy;
 pub mod quantity;
 pub mod record;
@@ -34,3 +42,5 @@ pub mod tool;
 pub mod turn;
 pub mod verdict;
 pub mod visible;
+
+mod unique;

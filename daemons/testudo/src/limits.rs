@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::unique::Unique;
+
 /// Bounds of one JSON text.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -114,12 +116,13 @@ pub fn scan(text: &str, limits: Limits) -> Result<(), LimitError> {
     Ok(())
 }
 
-/// Scans and then parses.
+/// Scans and then parses. An object with a key twice is refused.
 ///
 /// # Errors
 /// A limit, or what is wrong with the JSON.
 pub fn parse<T: DeserializeOwned>(text: &str, limits: Limits) -> Result<T, LimitError> {
     scan(text, limits)?;
+    serde_json::from_str::<Unique>(text).map_err(|error| LimitError::Shape(error.to_string()))?;
     serde_json::from_str(text).map_err(|error| LimitError::Shape(error.to_string()))
 }
 

@@ -98,10 +98,29 @@ impl ToolCall {
     }
 }
 
+/// Before the rule of a policy file, in a judge's instructions: a JSON string to the end of the line.
+pub const POLICY_RULE: &str = "Rule: ";
+/// Before the rule that lies in the workspace, in a judge's instructions: a JSON string to the end of the line.
+pub const WORKSPACE_RULE: &str = "Rule, as written in the workspace: ";
+
+/// What a completion is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The agent's next words and calls.
+    #[default]
+    Talk,
+    /// A verdict on one action, for `policyd` alone. There are no tools.
+    Judge,
+}
+
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompletionRequest {
+    /// What for; `modeld` holds it to who asks.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// The conversation so far, oldest first.
     pub messages: Vec<Message>,
     /// The tools on offer; may be empty.
@@ -121,7 +140,7 @@ pub struct CompletionRequest {
 impl CompletionRequest {
     /// A request with nothing but a conversation and the tools on offer.
     pub fn new(messages: Vec<Message>, tools: Vec<ToolSpec>) -> Self {
-        Self { messages, tools, model: None, max_tokens: None, temperature: None }
+        Self { purpose: Purpose::Talk, messages, tools, model: None, max_tokens: None, temperature: None }
     }
 }
 

@@ -27,6 +27,16 @@ impl GivenOptions {
             .map_err(|_| Fault::InvalidArgument(format!("option `{key}` must be a string")))
     }
 
+    /// Takes the truth value at `key`; false when there is none.
+    ///
+    /// # Errors
+    /// [`Fault::InvalidArgument`] when it is of another type.
+    pub fn flag(&mut self, key: &str) -> Result<bool, Fault> {
+        let Some(value) = self.0.remove(key) else { return Ok(false) };
+        bool::try_from(value)
+            .map_err(|_| Fault::InvalidArgument(format!("option `{key}` must be true or false")))
+    }
+
     /// Refuses every key that nobody took.
     ///
     /// # Errors

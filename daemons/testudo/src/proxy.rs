@@ -36,11 +36,17 @@ pub trait Audit1 {
 pub trait Policy1 {
     /// Judges a final action.
     fn decide(&self, action: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Tells what entered a session; answers with its labels.
+    fn observe(&self, session: &str, observation: &str, options: Options<'_>) -> zbus::Result<String>;
     /// Waits for the answer to an approval.
     #[zbus(name = "Await")]
     fn await_(&self, approval: &str) -> zbus::Result<String>;
     /// Uses up an approval, for exactly this digest.
     fn redeem(&self, approval: &str, digest: &str) -> zbus::Result<()>;
+    /// Has the steps of a plan judged, and a person asked about them at once.
+    fn plan(&self, plan: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Uses up the approval of a plan, and gives the tokens of its granted steps.
+    fn collect(&self, approval: &str) -> zbus::Result<String>;
     /// Gives up a question that nobody needs answered any more.
     fn withdraw(&self, approval: &str) -> zbus::Result<()>;
     /// Pending approvals.
@@ -49,10 +55,28 @@ pub trait Policy1 {
     fn approve(&self, approval: &str, digest: &str, options: Options<'_>) -> zbus::Result<String>;
     /// A person's no.
     fn deny(&self, approval: &str, reason: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// The leases that hold.
+    fn leases(&self) -> zbus::Result<String>;
+    /// Ends a lease.
+    fn revoke(&self, lease: &str) -> zbus::Result<()>;
+    /// The secret of one-time codes for an authenticator, once.
+    fn enrol_otp(&self) -> zbus::Result<String>;
     /// What would be decided.
     fn explain(&self, action: &str) -> zbus::Result<String>;
     /// Checks the text of a policy file.
     fn check(&self, toml_text: &str, name: &str) -> zbus::Result<String>;
+    /// What a changed policy file would do.
+    fn replay(&self, name: &str, toml_text: &str) -> zbus::Result<String>;
+    /// Asks people to change a policy file.
+    fn amend(&self, name: &str, toml_text: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// The policy files in force.
+    fn files(&self) -> zbus::Result<String>;
+    /// The rules in plain language as they stand in a session.
+    fn rules(&self, session: &str) -> zbus::Result<String>;
+    /// Switches a rule in plain language off, in one session.
+    fn disable(&self, session: &str, rule: &str) -> zbus::Result<()>;
+    /// Switches it on again.
+    fn enable(&self, session: &str, rule: &str) -> zbus::Result<()>;
     /// Asks for the two signals.
     fn subscribe(&self) -> zbus::Result<()>;
     /// A person is asked something.
@@ -84,6 +108,12 @@ pub trait Tools1 {
     fn catalogue(&self) -> zbus::Result<String>;
     /// Ends a session's sandbox.
     fn close_session(&self, session: &str) -> zbus::Result<()>;
+    /// Ends a session's calls and refuses new ones; the empty name means all sessions.
+    fn stop(&self, session: &str, options: Options<'_>) -> zbus::Result<u32>;
+    /// Lets a session go on; the empty name means all sessions.
+    fn resume(&self, session: &str) -> zbus::Result<bool>;
+    /// What is stopped.
+    fn stops(&self) -> zbus::Result<String>;
 }
 
 /// Infers.

@@ -57,6 +57,9 @@ pub struct Refusal {
     pub retriable: bool,
     /// Seconds to wait before that.
     pub retry_after: Option<f64>,
+    /// The question that waits for a person, when the call was not refused but parked until he answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 impl Refusal {
@@ -74,7 +77,15 @@ impl Refusal {
             code,
             Code::RateLimited | Code::ConfirmationTimeout | Code::PluginTimeout | Code::PluginUnavailable
         );
-        Self { code, stage, field: None, message: message.into(), retriable, retry_after: None }
+        Self {
+            code,
+            stage,
+            field: None,
+            message: message.into(),
+            retriable,
+            retry_after: None,
+            approval: None,
+        }
     }
 
     /// The tool broke; the fixed text gives nothing away.
@@ -93,6 +104,13 @@ impl Refusal {
     #[must_use]
     pub const fn after(mut self, seconds: f64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Names the question that waits for a person.
+    #[must_use]
+    pub fn parked_at(mut self, approval: impl Into<String>) -> Self {
+        self.approval = Some(approval.into());
         self
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::action::Effect;
 use crate::change::ChangeSummary;
+use crate::declaration::Declaration;
 use crate::label::Labels;
 use crate::refusal::Refusal;
 use crate::verdict::Verdict;
@@ -19,8 +20,11 @@ pub struct Spec {
     pub description: String,
     /// JSON Schema of the arguments.
     pub parameters: Value,
-    /// What a call does.
+    /// What a call does, in the main.
     pub effect: Effect,
+    /// What the tool is to information flow.
+    #[serde(default)]
+    pub declaration: Declaration,
 }
 
 /// What a tool gave.

@@ -35,6 +35,8 @@ pub enum End {
     TurnLimit,
     /// Something that it needs failed; the reply says what.
     Failed,
+    /// A question waits for a person who is not there; the reply names it. A message after the answer goes on.
+    Blocked,
 }
 
 /// A finished turn: the answer of `Agent1.Wait`.

@@ -22,6 +22,22 @@ pub fn is_visible(c: char) -> bool {
     printable && !INVISIBLE.iter().any(|range| range.contains(&c))
 }
 
+/// One line of text in which everything that cannot be seen is written out, as `\u{202e}`: a tab is an arrow, a blank
+/// at the end a dot. Backslashes stand as they are, as in a file.
+pub fn line(text: &str) -> String {
+    let body = text.trim_end_matches(' ');
+    let mut out = String::with_capacity(text.len());
+    for c in body.chars() {
+        match c {
+            '\t' => out.push_str("→   "),
+            c if is_visible(c) => out.push(c),
+            c => out.extend(c.escape_unicode()),
+        }
+    }
+    out.extend(std::iter::repeat_n('·', text.len() - body.len()));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +61,11 @@ mod tests {
         ] {
             assert!(!is_visible(c), "{c:?}");
         }
+    }
+
+    #[test]
+    fn a_line_writes_out_what_hides() {
+        assert_eq!(line("a\u{202e}b\r\tc  "), r"a\u{202e}b\u{d}→   c··");
+        assert_eq!(line("Grüße"), "Grüße");
     }
 }

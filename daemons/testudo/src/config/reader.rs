@@ -182,6 +182,14 @@ impl<'d> Table<'d> {
         self.value(key)?.each().into_iter().map(Value::path).collect()
     }
 
+    /// All keys with their values, for a table whose keys are free.
+    pub fn entries(&self) -> Vec<(String, Value<'d>)> {
+        let entries = self.entries.into_iter().flatten();
+        entries
+            .map(|(key, value)| (key.get_ref().to_string(), Value { document: self.document, value }))
+            .collect()
+    }
+
     /// Notes that `key` is missing; `remedy` says what it would be.
     pub fn require(&self, key: &str, remedy: &str) {
         self.document.note(Severity::Error, self.span.clone(), format!("`{key}` is missing: {remedy}"));
@@ -260,6 +268,41 @@ impl<'d> Value<'d> {
         }
     }
 
+    /// It as JSON. A number that JSON does not have, and a date, is refused.
+    pub fn json(self) -> Option<serde_json::Value> {
+        use serde_json::Value as Json;
+        let inner = |value| Value { document: self.document, value };
+        match self.value.get_ref() {
+            DeValue::String(text) => Some(Json::String(text.to_string())),
+            DeValue::Boolean(truth) => Some(Json::Bool(*truth)),
+            DeValue::Array(items) => items.iter().map(|item| inner(item).json()).collect(),
+            DeValue::Table(table) => table
+                .iter()
+                .map(|(key, value)| Some((key.get_ref().to_string(), inner(value).json()?)))
+                .collect::<Option<serde_json::Map<_, _>>>()
+                .map(Json::Object),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Some(number.into()),
+                Err(_) => self.refuse("this number is too large"),
+            },
+            DeValue::Float(number) => match number.as_str().parse().map(serde_json::Number::from_f64) {
+                Ok(Some(number)) => Some(Json::Number(number)),
+                _ => self.refuse("this is no number of JSON"),
+            },
+            DeValue::Datetime(_) => self.refuse("write a date as a string"),
+        }
+    }
+
+    /// Whether it is a table.
+    pub fn is_table(self) -> bool {
+        self.value.get_ref().is_table()
+    }
+
+    /// Notes something about it that is probably not meant.
+    pub fn warn(self, why: String) {
+        self.document.note(Severity::Warning, self.value.span(), why);
+    }
+
     fn path(self) -> Option<PathBuf> {
         let path = PathBuf::from(self.string()?);
         if path.is_absolute() { Some(path) } else { self.refuse("expected an absolute path") }
@@ -272,8 +315,8 @@ impl<'d> Value<'d> {
     }
 }
 
-/// `: did you mean …?`, when something known is near enough.
-fn suggestion<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+/// `: did you mean …?`, when something known is near enough; otherwise nothing.
+pub fn suggestion<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|word| (strsim::damerau_levenshtein(given, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
