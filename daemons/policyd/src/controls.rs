@@ -13,12 +13,37 @@ pub struct Controls {
     pub(crate) single_use: bool,
     pub(crate) expiry: bool,
     pub(crate) approver_identity: bool,
+    pub(crate) whole_view: bool,
+    pub(crate) weight: bool,
+    pub(crate) lease_shape: bool,
+    pub(crate) otp_single_use: bool,
+    pub(crate) otp_lockout: bool,
+    pub(crate) typed_phrase: bool,
+    pub(crate) amender_identity: bool,
+    pub(crate) sentinel: bool,
+    pub(crate) token_binding: bool,
+    pub(crate) token_order: bool,
 }
 
 impl Controls {
     /// Every control.
     pub const fn all() -> Self {
-        Self { digest_binding: true, single_use: true, expiry: true, approver_identity: true }
+        Self {
+            digest_binding: true,
+            single_use: true,
+            expiry: true,
+            approver_identity: true,
+            whole_view: true,
+            weight: true,
+            lease_shape: true,
+            otp_single_use: true,
+            otp_lockout: true,
+            typed_phrase: true,
+            amender_identity: true,
+            sentinel: true,
+            token_binding: true,
+            token_order: true,
+        }
     }
 
     /// Every control but one, by its name; none when there is no such control.
@@ -30,6 +55,16 @@ impl Controls {
             "single-use" => controls.single_use = false,
             "expiry" => controls.expiry = false,
             "approver-identity" => controls.approver_identity = false,
+            "whole-view" => controls.whole_view = false,
+            "weight" => controls.weight = false,
+            "lease-shape" => controls.lease_shape = false,
+            "otp-single-use" => controls.otp_single_use = false,
+            "otp-lockout" => controls.otp_lockout = false,
+            "typed-phrase" => controls.typed_phrase = false,
+            "amender-identity" => controls.amender_identity = false,
+            "token-binding" => controls.token_binding = false,
+            "token-order" => controls.token_order = false,
+            "sentinel" => controls.sentinel = false,
             _ => return None,
         }
         Some(controls)

@@ -1,122 +1,95 @@
-//! The ledger of approvals: questions to people and their answers, in `SQLite`, surviving a restart.
+//! The ledger of approvals: questions to people, their answers and the leases that these gave, in `SQLite`.
 //!
-//! Every transition is one conditional `UPDATE`, so two racing answers or two racing uses give one success.
-//! Times are milliseconds since 1970 in UTC and come from the caller.
+//! Everything survives a restart. Every transition is one conditional `UPDATE`, so two racing answers or two racing
+//! uses give one success. Times are milliseconds since 1970 in UTC and come from the caller.
+//!
+//! This file has the life of a question; [`schema`] the tables, [`row`] how they are read, [`waiting`] who waits.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use testudo::action::Judged;
+use testudo::action::{Judged, Phase};
 use testudo::approval::{Approval, Outcome, Scope, State};
-use testudo::verdict::Decision;
-use thiserror::Error;
+use testudo::verdict::{Decision, Layer, Weight};
 
 use crate::controls::Controls;
+use crate::routing::Watch;
 
-/// The schema that this program writes, in `user_version`.
-const SCHEMA: i64 = 1;
+mod error;
+mod row;
+mod schema;
+mod unused;
+mod waiting;
+
+pub use error::LedgerError;
+pub use row::{Entry, Facts};
+use row::{Row, id_of};
+pub(crate) use row::{number_of, rfc3339, word};
+
 /// How long an approved action may take to be used, in milliseconds.
 const REDEEM_WITHIN_MS: i64 = 60_000;
 /// Most questions that wait at one time; more would only bury the one that matters.
 const MOST_PENDING: i64 = 100;
-
 /// Most of them of one session, so that no session crowds the others out.
 const MOST_OF_SESSION: i64 = 8;
 /// Most bytes that all waiting questions may have as JSON, so that the list of them fits into one answer.
 const MOST_BYTES: i64 = 6 * 1024 * 1024;
-/// Most of them of one session.
+/// Most bytes of the questions of one session.
 const MOST_BYTES_OF_SESSION: i64 = 1024 * 1024;
+/// How long another process, such as one that just ends, may hold the database.
+const BUSY: Duration = Duration::from_secs(5);
 
-/// Why the ledger did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum LedgerError {
-    /// The database failed.
-    #[error("cannot use the ledger of approvals: {0}")]
-    Database(#[from] rusqlite::Error),
-    /// What stands in it is not what this program writes.
-    #[error("cannot read approval {id}: {source}")]
-    Damaged {
-        /// Which one.
-        id: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// It was written by a newer version.
-    #[error(
-        "cannot use the ledger of approvals: its version {0} is newer than {SCHEMA}; install the newer Testudo"
-    )]
-    Newer(i64),
-    /// No such approval.
-    #[error("there is no approval `{0}`")]
-    Unknown(String),
-    /// It is not in the state that this needs.
-    #[error("approval {id} is {} already", .state.word())]
-    Settled {
-        /// Which one.
-        id: String,
-        /// Where it stands.
-        state: State,
-    },
-    /// The digest is another one.
-    #[error("approval {id} is for another action: its digest is {expected}, not {given}")]
-    OtherDigest {
-        /// Which one.
-        id: String,
-        /// What was asked.
-        expected: String,
-        /// What was given.
-        given: String,
-    },
-    /// It cannot be shown whole.
-    #[error("approval {0} cannot be given: not all of the action can be shown")]
-    NotApprovable(String),
-    /// Too many wait.
-    #[error("too many approvals are waiting already: answer some of them first")]
-    Full,
-    /// Nobody could read it all.
-    #[error("cannot ask about {0} bytes at once: make smaller changes")]
-    TooLong(usize),
+/// A person's yes, as the ledger keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Yes<'a> {
+    /// Who said it.
+    pub by: &'a str,
+    /// How heavy it was.
+    pub weight: Weight,
+    /// For how long it holds.
+    pub scope: Scope,
+    /// For a plan: the steps that he meant, if not all.
+    pub steps: Option<&'a str>,
+}
+
+/// Who asks, when, and what is said with it.
+#[derive(Debug, Clone)]
+pub struct Asking<'a> {
+    /// A connection of the bus.
+    pub asker: &'a str,
+    /// Who watches the session.
+    pub watch: &'a Watch,
+    /// What looks like something else.
+    pub warnings: Vec<String>,
+    /// Milliseconds since 1970 in UTC.
+    pub now_ms: i64,
+    /// How long the question stands, in milliseconds.
+    pub ttl_ms: i64,
 }
 
 /// The ledger.
 pub struct Ledger {
-    database: Connection,
-    controls: Controls,
+    pub(crate) database: Connection,
+    pub(crate) controls: Controls,
 }
 
 impl Ledger {
     /// Opens or makes the ledger.
     ///
     /// # Errors
-    /// When the file is not a ledger of this version.
+    /// When the file is not a ledger of this version or an older one.
     pub fn open(path: &Path, controls: Controls) -> Result<Self, LedgerError> {
-        let database = Connection::open(path)?;
+        let mut database = Connection::open(path)?;
+        database.busy_timeout(BUSY)?;
         database.pragma_update(None, "journal_mode", "WAL")?;
         database.pragma_update(None, "synchronous", "FULL")?;
-        let version: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version > SCHEMA {
-            return Err(LedgerError::Newer(version));
-        }
-        database.execute_batch(
-            "CREATE TABLE IF NOT EXISTS approval (
-                 number INTEGER PRIMARY KEY AUTOINCREMENT,
-                 digest TEXT NOT NULL,
-                 state TEXT NOT NULL,
-                 asker TEXT NOT NULL,
-                 requested_ms INTEGER NOT NULL,
-                 expires_ms INTEGER NOT NULL,
-                 answered_ms INTEGER,
-                 answered_by TEXT,
-                 reason TEXT,
-                 body TEXT NOT NULL
-             ) STRICT;
-             CREATE INDEX IF NOT EXISTS approval_state ON approval (state);
-             PRAGMA user_version = 1;",
-        )?;
+        schema::migrate(&mut database)?;
         Ok(Self { database, controls })
     }
 
-    /// Keeps a new question of `asker`, a connection of the bus, and returns it.
+    /// Keeps a question and returns it. A question that waits already and says
+    /// exactly the same is returned instead, and true.
     ///
     /// # Errors
     /// [`LedgerError::Full`], or the database's.
@@ -124,12 +97,16 @@ impl Ledger {
         &self,
         judged: &Judged,
         decision: &Decision,
-        asker: &str,
-        now_ms: i64,
-        ttl_ms: i64,
-    ) -> Result<Approval, LedgerError> {
+        asking: Asking<'_>,
+    ) -> Result<(Entry, bool), LedgerError> {
+        let Asking { warnings, watch, asker, now_ms, ttl_ms } = asking;
+        let damaged = |source| LedgerError::Damaged { id: "a new approval".into(), source };
         let expires_ms = now_ms.saturating_add(ttl_ms);
-        let mut approval = Approval {
+        let once_only = matches!(decision.layer, Layer::Builtin | Layer::Sentinel)
+            || judged.hidden.is_some()
+            || judged.action.phase == Phase::Plan;
+        let scopes: &[Scope] = if once_only { &[Scope::Once] } else { &Scope::ALL };
+        let approval = Approval {
             id: String::new(),
             digest: decision.digest.clone(),
             session: judged.action.session.clone(),
@@ -145,20 +122,44 @@ impl Ledger {
             changes: judged.changes.clone(),
             diff: judged.diff.clone(),
             approvable: judged.hidden.is_none(),
-            light: false,
+            light: decision.approve_by == Weight::Reaction,
+            approve_by: decision.approve_by,
+            scopes: scopes.to_vec(),
+            calls: 1,
+            origins: judged.flow.origins.clone(),
+            rendering: Vec::new(),
+            cut: false,
+            seen: String::new(),
+            route: watch.route.clone(),
+            parked: watch.parked,
             state: State::Pending,
             answer: judged.hidden.clone(),
         };
-        let body = serde_json::to_string(&approval)
-            .map_err(|source| LedgerError::Damaged { id: "(new)".into(), source })?;
-        self.check_room(&approval.session, body.len())?;
-        self.database.execute(
-            "INSERT INTO approval (digest, state, asker, requested_ms, expires_ms, body)
-             VALUES (?1, 'pending', ?2, ?3, ?4, ?5)",
-            params![approval.digest, asker, now_ms, expires_ms, body],
+        let facts = Facts {
+            declaration: judged.declaration.clone(),
+            flow: judged.flow.clone(),
+            taint: judged.taint.clone(),
+            layer: Some(decision.layer),
+            warnings,
+        };
+        let facts = serde_json::to_string(&facts).map_err(damaged)?;
+        if let Some(id) = self.join(&approval, &facts, asker, now_ms)? {
+            return Ok((self.entry(&id, now_ms)?, true));
+        }
+        let body = serde_json::to_string(&approval).map_err(damaged)?;
+        self.check_room(&approval.session, body.len() + facts.len())?;
+        let transaction = self.database.unchecked_transaction()?;
+        transaction.execute(
+            "INSERT INTO approval (digest, state, asker, requested_ms, expires_ms, facts, body)
+             VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6)",
+            params![approval.digest, asker, now_ms, expires_ms, facts, body],
         )?;
-        approval.id = id_of(self.database.last_insert_rowid());
-        Ok(approval)
+        let number = transaction.last_insert_rowid();
+        if !approval.parked {
+            self.wait(number, asker, &approval.call)?;
+        }
+        transaction.commit()?;
+        Ok((self.entry(&id_of(number), now_ms)?, false))
     }
 
     /// Whether one more question of `bytes` fits beside those that wait, of all sessions and of this one.
@@ -168,10 +169,11 @@ impl Ledger {
             return Err(LedgerError::TooLong(bytes));
         }
         let waiting: [i64; 4] = self.database.query_row(
-            "SELECT count(*), coalesce(sum(length(body)), 0),
-                    count(*) FILTER (WHERE json_extract(body, '$.session') = ?1),
-                    coalesce(sum(length(body)) FILTER (WHERE json_extract(body, '$.session') = ?1), 0)
-             FROM approval WHERE state = 'pending'",
+            "WITH pending AS (
+                 SELECT length(body) + coalesce(length(facts), 0) AS bytes, json_extract(body, '$.session') = ?1 AS own
+                 FROM approval WHERE state = 'pending')
+             SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE own),
+                    coalesce(sum(bytes) FILTER (WHERE own), 0) FROM pending",
             [session],
             |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]),
         )?;
@@ -187,28 +189,49 @@ impl Ledger {
     ///
     /// # Errors
     /// Why not.
-    pub fn may_approve(&self, id: &str, digest: &str, now_ms: i64) -> Result<Approval, LedgerError> {
-        let approval = self.find(id, now_ms)?;
+    pub fn may_approve(&self, id: &str, digest: &str, now_ms: i64) -> Result<Entry, LedgerError> {
+        let entry = self.entry(id, now_ms)?;
+        let approval = &entry.approval;
         if approval.state != State::Pending {
             return Err(LedgerError::Settled { id: id.into(), state: approval.state });
         }
-        if self.controls.digest_binding && approval.digest != digest {
-            return Err(LedgerError::OtherDigest {
-                id: id.into(),
-                expected: approval.digest,
-                given: digest.into(),
-            });
-        }
+        self.same_digest(approval, digest)?;
         if !approval.approvable {
             return Err(LedgerError::NotApprovable(id.into()));
         }
-        Ok(approval)
+        Ok(entry)
     }
 
-    /// Settles a pending question.
+    fn same_digest(&self, approval: &Approval, digest: &str) -> Result<(), LedgerError> {
+        if self.controls.digest_binding && approval.digest != digest {
+            return Err(LedgerError::OtherDigest {
+                id: approval.id.clone(),
+                expected: approval.digest.clone(),
+                given: digest.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Settles a pending question as a yes: every call that waits for it now may happen once.
     ///
     /// # Errors
     /// [`LedgerError::Settled`] when somebody or the clock was faster.
+    pub fn approve(&self, id: &str, yes: Yes<'_>, now_ms: i64) -> Result<Outcome, LedgerError> {
+        let in_time = if self.controls.expiry { now_ms } else { i64::MIN };
+        let changed = self.database.execute(
+            "UPDATE approval SET state = 'approved', answered_ms = ?2, answered_by = ?3, weight = ?4, scope = ?5, steps = ?7,
+                 grants = max(1, (SELECT count(*) FROM waiter WHERE waiter.approval = approval.number))
+             WHERE number = ?1 AND state = 'pending' AND expires_ms > ?6",
+            params![number_of('a', id)?, now_ms, yes.by, yes.weight.word(), yes.scope.word(), in_time, yes.steps],
+        )?;
+        self.settled(id, changed, now_ms)
+    }
+
+    /// Settles a pending question as a no.
+    ///
+    /// # Errors
+    /// [`LedgerError::Settled`] when somebody was faster.
     pub fn settle(
         &self,
         id: &str,
@@ -217,38 +240,43 @@ impl Ledger {
         reason: Option<&str>,
         now_ms: i64,
     ) -> Result<Outcome, LedgerError> {
-        let in_time = if state == State::Approved && self.controls.expiry { now_ms } else { i64::MIN };
         let changed = self.database.execute(
             "UPDATE approval SET state = ?2, answered_ms = ?3, answered_by = ?4, reason = ?5
-             WHERE number = ?1 AND state = 'pending' AND expires_ms > ?6",
-            params![number_of(id)?, state.word(), now_ms, by, reason, in_time],
+             WHERE number = ?1 AND state = 'pending'",
+            params![number_of('a', id)?, state.word(), now_ms, by, reason],
         )?;
-        if changed == 0 {
-            return Err(LedgerError::Settled { id: id.into(), state: self.find(id, now_ms)?.state });
-        }
-        self.outcome(id, now_ms)
+        self.settled(id, changed, now_ms)
     }
 
-    /// Uses up an approved question, for exactly this digest.
+    fn settled(&self, id: &str, changed: usize, now_ms: i64) -> Result<Outcome, LedgerError> {
+        let outcome = self.outcome(id, now_ms)?;
+        if changed == 0 {
+            return Err(LedgerError::Settled { id: id.into(), state: outcome.state });
+        }
+        Ok(outcome)
+    }
+
+    /// Uses up an approved question, for exactly this digest: as often as calls waited for it, and no more.
     ///
     /// # Errors
     /// Why it cannot be used; nothing may run then.
     pub fn redeem(&self, id: &str, digest: &str, now_ms: i64) -> Result<(), LedgerError> {
         let approval = self.find(id, now_ms)?;
-        if self.controls.digest_binding && approval.digest != digest {
-            return Err(LedgerError::OtherDigest {
-                id: id.into(),
-                expected: approval.digest,
-                given: digest.into(),
-            });
-        }
-        let usable = if self.controls.single_use { "('approved')" } else { "('approved', 'redeemed')" };
+        self.same_digest(&approval, digest)?;
+        let usable = if self.controls.single_use {
+            "state = 'approved' AND used < grants"
+        } else {
+            "state IN ('approved', 'redeemed')"
+        };
         let since = if self.controls.expiry { now_ms.saturating_sub(REDEEM_WITHIN_MS) } else { i64::MIN };
         let changed = self.database.execute(
             &format!(
-                "UPDATE approval SET state = 'redeemed' WHERE number = ?1 AND state IN {usable} AND answered_ms > ?2"
+                "UPDATE approval SET used = used + 1,
+                     state = CASE WHEN used + 1 >= grants THEN 'redeemed' ELSE 'approved' END
+                 WHERE number = ?1 AND {usable}
+                     AND (answered_ms > ?2 OR (json_extract(body, '$.parked') AND expires_ms > ?3))"
             ),
-            params![number_of(id)?, since],
+            params![number_of('a', id)?, since, now_ms],
         )?;
         if changed == 0 {
             return Err(LedgerError::Settled { id: id.into(), state: self.find(id, now_ms)?.state });
@@ -256,16 +284,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// One approval as it stands at `now_ms`: a pending one past its time reads as expired.
+    /// One approval as it stands at `now_ms`: a pending one past its time reads as expired. It is not worded.
     ///
     /// # Errors
     /// [`LedgerError::Unknown`], or the database's.
     pub fn find(&self, id: &str, now_ms: i64) -> Result<Approval, LedgerError> {
-        self.database
-            .query_row("SELECT * FROM approval WHERE number = ?1", [number_of(id)?], |row| Ok(Row::read(row)))
-            .optional()?
-            .ok_or_else(|| LedgerError::Unknown(id.into()))??
-            .approval(now_ms, self.controls)
+        Ok(self.entry(id, now_ms)?.approval)
     }
 
     /// How an approval ended, or that it is pending.
@@ -273,36 +297,32 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::find`].
     pub fn outcome(&self, id: &str, now_ms: i64) -> Result<Outcome, LedgerError> {
-        let approval = self.find(id, now_ms)?;
-        let by: Option<String> = self.database.query_row(
-            "SELECT answered_by FROM approval WHERE number = ?1",
-            [number_of(id)?],
-            |row| row.get(0),
-        )?;
-        Ok(Outcome {
-            id: approval.id,
-            state: approval.state,
-            digest: approval.digest,
-            reason: approval.answer,
-            by,
-        })
+        Ok(self.entry(id, now_ms)?.outcome)
     }
 
-    /// All that wait for an answer, oldest first, with the connections that asked.
+    /// One approval with everything that belongs to it.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub fn entry(&self, id: &str, now_ms: i64) -> Result<Entry, LedgerError> {
+        let rows = format!("SELECT {} FROM approval WHERE number = ?1", Row::COLUMNS);
+        self.database
+            .query_row(&rows, [number_of('a', id)?], |row| Ok(Row::read(row)))
+            .optional()?
+            .ok_or_else(|| LedgerError::Unknown { kind: "approval", id: id.into() })??
+            .entry(now_ms, self.controls)
+    }
+
+    /// All that wait for an answer, oldest first.
     ///
     /// # Errors
     /// The database's, or a damaged entry.
-    pub fn pending(&self) -> Result<Vec<(Approval, String)>, LedgerError> {
-        let mut statement =
-            self.database.prepare_cached("SELECT * FROM approval WHERE state = 'pending' ORDER BY number")?;
+    pub fn pending(&self) -> Result<Vec<Entry>, LedgerError> {
+        let rows = format!("SELECT {} FROM approval WHERE state = 'pending' ORDER BY number", Row::COLUMNS);
+        let mut statement = self.database.prepare_cached(&rows)?;
         let rows = statement.query_map([], |row| Ok(Row::read(row)))?;
-        rows.map(|row| {
-            let row = row??;
-            let asker = row.asker.clone();
-            // Listed as pending until the sweep settles it, whatever the clock says.
-            Ok((row.approval(i64::MIN, self.controls)?, asker))
-        })
-        .collect()
+        // Listed as pending until the sweep settles it, whatever the clock says.
+        rows.map(|row| row??.entry(i64::MIN, self.controls)).collect()
     }
 
     /// Ids of questions whose time is over.
@@ -319,64 +339,6 @@ impl Ledger {
         let numbers = statement.query_map([now_ms], |row| row.get(0))?;
         numbers.map(|number| Ok(id_of(number?))).collect()
     }
-}
-
-/// A row as the database has it.
-struct Row {
-    number: i64,
-    state: String,
-    asker: String,
-    expires_ms: i64,
-    reason: Option<String>,
-    body: String,
-}
-
-impl Row {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            number: row.get("number")?,
-            state: row.get("state")?,
-            asker: row.get("asker")?,
-            expires_ms: row.get("expires_ms")?,
-            reason: row.get("reason")?,
-            body: row.get("body")?,
-        })
-    }
-
-    fn approval(self, now_ms: i64, controls: Controls) -> Result<Approval, LedgerError> {
-        let id = id_of(self.number);
-        let damaged = |source| LedgerError::Damaged { id: id.clone(), source };
-        let mut approval: Approval = serde_json::from_str(&self.body).map_err(damaged)?;
-        approval.state = serde_json::from_value(self.state.into()).map_err(damaged)?;
-        if controls.expiry && approval.state == State::Pending && self.expires_ms <= now_ms {
-            approval.state = State::Expired;
-        }
-        approval.answer = self.reason.or(approval.answer);
-        approval.id = id;
-        Ok(approval)
-    }
-}
-
-/// The settlement of a question that a person gave for a scope.
-pub const fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Once => "once",
-        Scope::Session => "session",
-    }
-}
-
-fn id_of(number: i64) -> String {
-    format!("a-{number}")
-}
-
-fn number_of(id: &str) -> Result<i64, LedgerError> {
-    id.strip_prefix("a-")
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| LedgerError::Unknown(id.into()))
-}
-
-fn rfc3339(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
 }
 
 #[cfg(test)]

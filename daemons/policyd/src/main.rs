@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use testudo_policyd::controls::Controls;
-use testudo_policyd::service;
+use testudo_policyd::serve::serve;
 
 fn main() -> ExitCode {
-    testudo::daemon::run("policyd", |config, lifecycle| service::serve(config, lifecycle, Controls::all()))
+    testudo::daemon::run("policyd", |config, lifecycle| serve(config, lifecycle, Controls::all()))
 }

@@ -1,43 +1,36 @@
 //! `org.testudo.Policy1` on the bus.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::json;
 use testudo::action::Judged;
-use testudo::approval::Scope;
-use testudo::config::Config;
-use testudo::daemon::{DaemonError, Lifecycle, state_directory};
 use testudo::diagnostic::Diagnostics;
 use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon, Principal};
 use testudo::limits::{self, BUS, REPLY};
+use testudo::observation::Observation;
 use testudo::options::GivenOptions;
-use testudo::recorder::Recorder;
+use testudo::plan::Plan;
 use testudo::subscribers::Subscribers;
-use testudo::{bus, journal};
+use testudo_policy::rule;
 use zbus::message::Header;
 use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
+use crate::amendment::Wanted;
 use crate::controls::Controls;
-use crate::desk::Desk;
-use crate::ledger::Ledger;
-use crate::rule::{self, Rule};
-
-/// How often overdue questions are looked for.
-const SWEEP: Duration = Duration::from_millis(250);
+use crate::desk::{Answer, Desk};
+use crate::routing::Watch;
+use crate::sentinel::seat::workspace_rules;
 
 /// The object at `/org/testudo/Policy1`.
-struct Policy {
-    desk: Arc<Desk>,
-    subscribers: Subscribers,
-    connection: Connection,
-    controls: Controls,
+pub(crate) struct Policy {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) subscribers: Subscribers,
+    pub(crate) connection: Connection,
+    pub(crate) controls: Controls,
 }
 
 #[interface(name = "org.testudo.Policy1", introspection_docs = false)]
@@ -51,9 +44,63 @@ impl Policy {
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
         let _ = caller.require_daemon(&[Daemon::Toold])?;
-        GivenOptions::new(options).finish()?;
+        let mut options = GivenOptions::new(options);
+        let rules = workspace_rules(&mut options)?;
+        // One that cannot be read is none.
+        let token = options.string("token")?.and_then(|text| limits::parse(&text, BUS).ok());
+        let watch = Watch::read(&mut options, &self.desk.routing)?;
+        options.finish()?;
         let judged: Judged = limits::parse(action, REPLY)?;
-        body(&self.desk.decide(&judged, &caller.connection).await?)
+        self.desk.workspace_rules(&judged.action.session, rules);
+        body(&self.desk.decide(&judged, token.as_ref(), &caller.connection, &watch).await?)
+    }
+
+    #[zbus(out_args("decision"))]
+    async fn plan(
+        &self,
+        plan: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_daemon(&[Daemon::Toold])?;
+        let mut options = GivenOptions::new(options);
+        let rules = workspace_rules(&mut options)?;
+        let watch = Watch::read(&mut options, &self.desk.routing)?;
+        options.finish()?;
+        let plan: Plan = limits::parse(plan, REPLY)?;
+        if let Some(step) = plan.steps.first() {
+            self.desk.workspace_rules(&step.call.action.session, rules);
+        }
+        body(&self.desk.plan(plan, &caller.connection, &watch).await?)
+    }
+
+    #[zbus(out_args("granted"))]
+    async fn collect(&self, approval: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let _ = Caller::of(&header, &self.connection).await?.require_daemon(&[Daemon::Toold])?;
+        body(&self.desk.collect(approval).await?)
+    }
+
+    #[zbus(out_args("labels"))]
+    async fn observe(
+        &self,
+        session: &str,
+        observation: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let daemon = caller.require_daemon(&[Daemon::Toold, Daemon::Agentd])?;
+        GivenOptions::new(options).finish()?;
+        let observation: Observation = limits::parse(observation, REPLY)?;
+        let theirs = match observation {
+            Observation::Message { .. } | Observation::Inherit { .. } => Daemon::Agentd,
+            Observation::Result { .. } | Observation::Applied { .. } => Daemon::Toold,
+        };
+        if daemon != theirs {
+            return Err(Fault::Denied(format!("{} cannot know this", daemon.name())));
+        }
+        body(&self.desk.observe(session, observation)?)
     }
 
     #[zbus(name = "Await", out_args("outcome"))]
@@ -86,8 +133,11 @@ impl Policy {
         let caller = Caller::of(&header, &self.connection).await?;
         let _ = caller.require_operator()?;
         let mut options = GivenOptions::new(options);
-        let session = options.string("session")?;
+        let (session, whole) = (options.string("session")?, options.string("whole")?);
         options.finish()?;
+        if let Some(id) = whole {
+            return body(&[self.desk.whole(&id)?]);
+        }
         body(&self.desk.pending(session.as_deref())?)
     }
 
@@ -100,16 +150,9 @@ impl Policy {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
         let by = self.approver(&header, approval).await?;
-        let mut options = GivenOptions::new(options);
-        let scope = match options.string("for")?.as_deref() {
-            None | Some("once") => Scope::Once,
-            Some("session") => Scope::Session,
-            Some(other) => {
-                return Err(Fault::InvalidArgument(format!("`for` is `once` or `session`, not `{other}`")));
-            }
-        };
-        options.finish()?;
-        body(&self.desk.approve(approval, digest, scope, &by).await?)
+        let connection = header.sender().map(ToString::to_string).unwrap_or_default();
+        let answer = Answer::read(by, connection, options)?;
+        body(&self.desk.approve(approval, digest, answer).await?)
     }
 
     #[zbus(out_args("resolution"))]
@@ -126,12 +169,30 @@ impl Policy {
         body(&self.desk.deny(approval, &reason, &by).await?)
     }
 
+    #[zbus(out_args("leases"))]
+    async fn leases(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_operator()?;
+        body(&self.desk.leases())
+    }
+
+    async fn revoke(&self, lease: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        self.desk.end_lease(lease, caller.require_operator()?).await
+    }
+
+    #[zbus(out_args("uri"))]
+    async fn enrol_otp(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        self.desk.enrol(caller.require_operator()?).await
+    }
+
     #[zbus(out_args("explanation"))]
     async fn explain(&self, action: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
         let _ = caller.require_operator()?;
         let judged: Judged = limits::parse(action, REPLY)?;
-        body(&self.desk.explain(&judged)?)
+        body(&self.desk.explain(&judged).await?)
     }
 
     #[zbus(out_args("report"))]
@@ -147,11 +208,77 @@ impl Policy {
             return Err(Fault::TooLarge(format!("the policy is longer than {} bytes", BUS.message)));
         }
         let (ok, rules, findings) = match rule::parse(name, toml_text) {
-            Ok((rules, warnings)) => (true, rules.len(), warnings),
+            Ok((policy, warnings)) => (true, policy.rules.len(), warnings),
             Err(Diagnostics(found)) => (false, 0, found),
         };
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         body(&json!({ "ok": ok, "rules": rules, "findings": findings }))
+    }
+
+    #[zbus(out_args("report"))]
+    async fn replay(
+        &self,
+        name: &str,
+        toml_text: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_operator()?;
+        body(&self.desk.replay(name, toml_text)?)
+    }
+
+    #[zbus(out_args("report"))]
+    async fn amend(
+        &self,
+        name: &str,
+        toml_text: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let by = self.amender(&header, name).await?;
+        let mut options = GivenOptions::new(options);
+        let revert = options.flag("revert")?;
+        options.finish()?;
+        let wanted = match (revert, toml_text) {
+            (false, text) => Wanted::Text(text.to_owned()),
+            (true, "") => Wanted::Last,
+            (true, _) => return Err(Fault::InvalidArgument("`revert` needs no text".into())),
+        };
+        body(&self.desk.amend(name, &wanted, &by).await?)
+    }
+
+    #[zbus(out_args("files"))]
+    async fn files(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_operator()?;
+        body(&self.desk.policy_files())
+    }
+
+    #[zbus(out_args("rules"))]
+    async fn rules(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_operator()?;
+        body(&self.desk.plain_rules(session)?)
+    }
+
+    async fn disable(
+        &self,
+        session: &str,
+        rule: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        self.desk.switch_rule(session, rule, false, caller.require_operator()?).await
+    }
+
+    async fn enable(
+        &self,
+        session: &str,
+        rule: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        self.desk.switch_rule(session, rule, true, caller.require_operator()?).await
     }
 
     async fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -176,6 +303,19 @@ impl Policy {
 }
 
 impl Policy {
+    /// Who wants to change the policy: a person, as the bus says and this a second time, with a record.
+    async fn amender(&self, header: &Header<'_>, name: &str) -> Result<Principal, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        match (&caller.principal, self.controls.amender_identity) {
+            (Principal::Operator(_), _) | (_, false) => Ok(caller.principal),
+            (other, true) => {
+                let why = format!("{other} may not change the policy");
+                self.desk.note_refused(&format!("policy.update {name}"), &other.to_string(), &why).await;
+                Err(Fault::Denied(why))
+            }
+        }
+    }
+
     /// Who answers. An agent can never: the bus refuses it first, and this a second time, with a record.
     async fn approver(&self, header: &Header<'_>, approval: &str) -> Result<String, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
@@ -191,101 +331,6 @@ impl Policy {
     }
 }
 
-/// Runs the daemon until it is asked to stop.
-///
-/// # Errors
-/// A policy file with mistakes is a bad configuration; so is one that is not there.
-pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> Result<(), DaemonError> {
-    let rules = load(&config.policyd.rules)?;
-    let count = rules.len();
-    let ledger =
-        Ledger::open(&state_directory()?.join("approvals.db"), controls).map_err(DaemonError::failed)?;
-    let connection = bus::connect().await?;
-    let subscribers = Subscribers::new(&connection, bus::POLICY_PATH, bus::POLICY).await?;
-    let recorder = Recorder::new(&connection).await?;
-    let desk = Arc::new(Desk::new(
-        rules,
-        config.policyd.approval_ttl,
-        now_ms,
-        ledger,
-        recorder,
-        subscribers.clone(),
-    ));
-    let departures = Box::pin(bus::departures(&connection).await?);
-    let policy = Policy { desk: desk.clone(), subscribers, connection: connection.clone(), controls };
-    connection.object_server().at(bus::POLICY_PATH, policy).await?;
-    connection.request_name(bus::POLICY).await?;
-    for asker in desk.askers().map_err(|fault| DaemonError::failed(fault.text()))? {
-        if !bus::is_connected(&connection, &asker).await? {
-            let _ = desk.withdraw(&asker).await;
-        }
-    }
-    tokio::spawn(sweep(desk.clone()));
-    tokio::spawn(watch(desk.clone(), departures));
-    let status = format!(
-        "Deciding by {count} rules; an unanswered question becomes a no after {:?}.",
-        config.policyd.approval_ttl
-    );
-    journal::event(
-        journal::DAEMON_READY,
-        libsystemd::logging::Priority::Info,
-        "policyd is ready",
-        &[("DAEMON", "policyd")],
-    );
-    lifecycle.serve_until_stopped(&status, || async { desk.pending(None).is_ok() }).await;
-    bus::leave(&connection, bus::POLICY).await;
-    Ok(())
-}
-
-async fn sweep(desk: Arc<Desk>) {
-    let mut tick = tokio::time::interval(SWEEP);
-    loop {
-        tick.tick().await;
-        if let Err(error) = desk.sweep().await {
-            tracing::error!("overdue approvals could not be ended: {}", error.text());
-        }
-    }
-}
-
-async fn watch(desk: Arc<Desk>, mut departures: impl futures_util::Stream<Item = String> + Unpin) {
-    while let Some(gone) = departures.next().await {
-        if let Err(error) = desk.withdraw(&gone).await {
-            tracing::error!("the approvals of {gone} could not be withdrawn: {}", error.text());
-        }
-    }
-}
-
-/// Reads all policy files; the mistakes of all of them are shown at once.
-fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Rule>, DaemonError> {
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut mistakes = Vec::new();
-    for path in paths {
-        let path = path.as_ref();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) => {
-                mistakes.push(format!("cannot read the policy {}: {error}", path.display()));
-                continue;
-            }
-        };
-        match rule::parse(&path.display().to_string(), &text) {
-            Ok((mut found, warnings)) => {
-                for warning in warnings {
-                    tracing::warn!("{warning}");
-                }
-                rules.append(&mut found);
-            }
-            Err(diagnostics) => mistakes.push(diagnostics.to_string()),
-        }
-    }
-    if mistakes.is_empty() { Ok(rules) } else { Err(DaemonError::Config(mistakes.join("\n"))) }
-}
-
 fn body<T: Serialize>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::Internal(format!("cannot write the answer: {error}")))
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
