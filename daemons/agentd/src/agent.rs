@@ -13,10 +13,11 @@ use testudo::record::Entry;
 use testudo::turn::{Event, Finished};
 use tokio::sync::oneshot;
 
+use crate::attendance::Attendance;
 use crate::conversation::Conversation;
 use crate::name::SessionName;
 use crate::runner::{self, Peers};
-use crate::session::{Cancelled, Pending, Session};
+use crate::session::{Cancelled, Pending, Session, Speaker};
 use crate::store::{Found, Store};
 
 /// The most sessions at one time.
@@ -66,7 +67,8 @@ impl Agent {
         self: &Arc<Self>,
         name: SessionName,
         text: String,
-        requester: String,
+        speaker: Speaker,
+        attendance: Attendance,
     ) -> Result<String, Fault> {
         if text.trim().is_empty() {
             return Err(Fault::InvalidArgument("the text is empty: say what is to be done".into()));
@@ -79,7 +81,7 @@ impl Agent {
         let session = self.open(name)?;
         let turn = format!("t-{}", uuid::Uuid::new_v4());
         let (begun, has_begun) = oneshot::channel();
-        let pending = Pending { turn: turn.clone(), text, requester, begun };
+        let pending = Pending { turn: turn.clone(), text, speaker, attendance, begun };
         if session.enqueue(pending)? {
             tokio::spawn(Self::work(self.clone(), session));
             // Only the first in the queue can say by now whether its turn begins.
@@ -111,6 +113,20 @@ impl Agent {
             }
             Cancelled::Over => Ok(false),
         }
+    }
+
+    /// Ends every turn of a session that runs or waits; false when there is none.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub fn cancel_all(&self, name: &SessionName) -> Result<bool, Fault> {
+        // The last first: what waits must not begin because what runs has ended.
+        let turns = self.session(name)?.under_way();
+        let mut was_any = false;
+        for turn in turns.iter().rev() {
+            was_any |= self.cancel(name, turn).unwrap_or(false);
+        }
+        Ok(was_any)
     }
 
     /// All sessions, by name.

@@ -1,19 +1,22 @@
 //! Thinks: holds conversations and runs the loop between the model and the tools.
 //!
 //! Promises: it has no secret, no tool, no network and no workspace; a turn that cannot be recorded does not
-//! start; a turn always ends, whichever daemon goes away; a call and its outcome are never separated.
+//! start; the model sees no message of which `policyd` was not told, with its author; a turn always ends,
+//! whichever daemon goes away; a call and its outcome are never separated.
 //!
 //! Layout, from the bus inwards: [`service`] serves `org.testudo.Agent1`, [`agent`] has the sessions, [`session`]
-//! one queue of turns, [`runner`] runs a turn with [`models`] and [`tools`], and [`stop`] ends one early.
+//! one queue of turns, [`runner`] runs a turn with [`policy`], [`models`] and [`tools`], and [`stop`] ends one early.
 //! Without any I/O: [`turn`] is the loop, [`window`] chooses what the model is shown, [`outcome`] and [`cut`] how
 //! much of it. [`conversation`] is what is kept, [`store`] keeps it. Start reading at [`turn`].
 
 pub mod agent;
+pub mod attendance;
 pub mod conversation;
 pub mod cut;
 pub mod models;
 pub mod name;
 pub mod outcome;
+pub mod policy;
 pub mod runner;
 pub mod said;
 pub mod service;
@@ -37,6 +40,7 @@ use testudo::{bus, journal};
 
 use agent::Agent;
 use models::Models;
+use policy::Policy;
 use runner::Peers;
 use store::Store;
 use tools::Tools;
@@ -54,12 +58,14 @@ pub async fn serve(config: &Agentd, state: &Path, lifecycle: Lifecycle) -> Resul
     let peers = Peers {
         models: Models::new(&connection).await?,
         tools: Tools::new(&connection).await?,
+        policy: Policy::new(&connection).await?,
         recorder: Recorder::new(&connection).await?,
         subscribers: Subscribers::new(&connection, bus::AGENT_PATH, bus::AGENT).await?,
     };
     let agent = Arc::new(Agent::new(config.max_turns, store, peers, found));
+    let service = service::Service::new(agent.clone(), config.unattended.clone());
     agent.record_interrupted(&interrupted).await;
-    connection.object_server().at(bus::AGENT_PATH, service::Service::new(agent.clone())).await?;
+    connection.object_server().at(bus::AGENT_PATH, service).await?;
     connection.request_name(bus::AGENT).await?;
 
     let own_name = connection.unique_name().map(ToString::to_string).unwrap_or_default();

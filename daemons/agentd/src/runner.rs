@@ -8,20 +8,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use testudo::change::ChangeSummary;
 use testudo::model::{CompletionRequest, Message, ToolCall, ToolSpec};
+use testudo::observation::Author;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
 use testudo::subscribers::Subscribers;
 use testudo::tool::Outcome;
 use testudo::turn::{Call, End, Event, Finished};
 
+use crate::attendance::Attendance;
 use crate::conversation::Line;
 use crate::models::Models;
+use crate::policy::Policy;
 use crate::said::Said;
 use crate::session::{Pending, Session};
 use crate::stop::StopSignal;
 use crate::store::StoreError;
 use crate::tools::Tools;
-use crate::turn::{Input, Step, Turn};
+use crate::turn::{Input, Step, Stop, Turn};
 use crate::{cut, outcome};
 
 /// What the model is told before everything else.
@@ -38,6 +41,8 @@ pub struct Peers {
     pub models: Models,
     /// Acts.
     pub tools: Tools,
+    /// Decides; here it is only told.
+    pub policy: Policy,
     /// Records.
     pub recorder: Recorder,
     /// Whoever follows a session.
@@ -69,15 +74,18 @@ pub struct Runner<'a> {
     session: &'a Session,
     id: &'a str,
     stop: &'a StopSignal,
+    attendance: Attendance,
     turn: Turn,
     tools: Option<Vec<ToolSpec>>,
 }
 
 /// Runs `pending` as the session's turn, with at most `limit` completions.
 pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending, stop: &StopSignal) {
-    let Pending { turn: id, text, requester, begun } = pending;
+    let Pending { turn: id, text, speaker, attendance, begun } = pending;
     let entry = Entry::new("turn.started").session(session.name()).with("turn", id.as_str());
-    if let Err(why) = peers.record(&entry.with("requester", requester)).await {
+    if let Err(why) =
+        peers.record(&entry.with("requester", speaker.name).with("unattended", attendance.unattended)).await
+    {
         let why = format!("the turn did not start, because nothing is done without a record: {why}");
         tracing::warn!("session {}: {why}", session.name());
         let finished = session.unstarted(&id, End::Failed, &why);
@@ -90,8 +98,8 @@ pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending,
     peers.tell(session.name(), &Event::TurnStarted { turn: id.clone(), text: text.clone() });
 
     let turn = Turn::new(limit, || format!("c-{}", uuid::Uuid::new_v4()));
-    let mut runner = Runner { peers, session, id: &id, stop, turn, tools: None };
-    let (end, reply) = match runner.think(&text).await {
+    let mut runner = Runner { peers, session, id: &id, stop, attendance, turn, tools: None };
+    let (end, reply) = match runner.think(speaker.author, &text).await {
         Ok(end) => end,
         Err(error) => {
             tracing::error!("the conversation {} could not be kept: {error}", session.name());
@@ -103,9 +111,13 @@ pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending,
 
 impl Runner<'_> {
     /// From the person's words to the end of the loop.
-    async fn think(&mut self, text: &str) -> Result<(End, String), StoreError> {
+    async fn think(&mut self, author: Author, text: &str) -> Result<(End, String), StoreError> {
         let at = now();
         self.session.keep(Line::Started { turn: self.id.to_owned(), at: at.clone() }, &at)?;
+        // A message that policyd does not know of stays out of the conversation: a later turn would show it too.
+        if let Some(end) = self.tell_policy(author, text).await {
+            return Ok(end);
+        }
         self.keep(vec![Said::by_owner(text)])?;
         let mut step = Step::Ask;
         loop {
@@ -124,6 +136,23 @@ impl Runner<'_> {
             }
             self.keep(next.said)?;
             step = next.step;
+        }
+    }
+
+    /// Tells `policyd` who said what; how the turn ends if that cannot be.
+    async fn tell_policy(&self, author: Author, text: &str) -> Option<(End, String)> {
+        let policy = self.peers.policy.clone();
+        match self.stop.or(policy.tell(self.session.name().to_owned(), author, text.to_owned())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                let why =
+                    "I did not begin: nothing is done with a message that the policy does not know of, and";
+                Some((End::Failed, format!("{why} {error}.")))
+            }
+            Err(Stop::Cancelled) => Some((End::Cancelled, "This turn was cancelled.".to_owned())),
+            Err(Stop::Ending) => {
+                Some((End::Failed, "This turn was ended because testudo-agentd stops.".to_owned()))
+            }
         }
     }
 
@@ -170,7 +199,8 @@ impl Runner<'_> {
         let (turn, request, tool) = (self.id.to_owned(), call.id.clone(), call.name.clone());
         self.peers.tell(self.session.name(), &Event::CallStarted { turn, request, tool, arguments });
         let session = self.session.name().to_owned();
-        match self.stop.or(self.peers.tools.clone().invoke(session, call, self.stop.clone())).await {
+        let (attendance, stop) = (self.attendance.clone(), self.stop.clone());
+        match self.stop.or(self.peers.tools.clone().invoke(session, call, attendance, stop)).await {
             Ok(outcome) => Input::Outcome(outcome),
             Err(stop) => Input::Stop(stop),
         }
@@ -243,6 +273,7 @@ const fn word(end: End) -> &'static str {
         End::Cancelled => "cancelled",
         End::TurnLimit => "turn-limit",
         End::Failed => "failed",
+        End::Blocked => "blocked",
     }
 }
 

@@ -3,24 +3,28 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use testudo::config::sessions::Unattended;
 use testudo::fault::Fault;
 use testudo::identity::Caller;
+use testudo::observation::Author;
 use testudo::options::GivenOptions;
 use zbus::message::Header;
 use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
 use crate::agent::Agent;
+use crate::attendance::Attendance;
 use crate::name::SessionName;
+use crate::session::Speaker;
 use crate::transcript;
 
 /// The interface.
-pub struct Service(Arc<Agent>);
+pub struct Service(Arc<Agent>, Unattended);
 
 impl Service {
-    /// Serves this agent.
-    pub const fn new(agent: Arc<Agent>) -> Self {
-        Self(agent)
+    /// Serves this agent, with the sessions in which nobody watches.
+    pub const fn new(agent: Arc<Agent>, unattended: Unattended) -> Self {
+        Self(agent, unattended)
     }
 }
 
@@ -38,8 +42,13 @@ impl Service {
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, connection).await?;
         let operator = caller.require_operator()?;
-        GivenOptions::new(options).finish()?;
-        self.0.send(SessionName::parse(session)?, text, operator.to_owned()).await
+        let session = SessionName::parse(session)?;
+        let mut options = GivenOptions::new(options);
+        let attendance = Attendance::read(&mut options, &session, &self.1)?;
+        options.finish()?;
+        // Operators own the appliance.
+        let speaker = Speaker { author: Author::Owner, name: operator.to_owned() };
+        self.0.send(session, text, speaker, attendance).await
     }
 
     #[zbus(out_args("outcome"))]
@@ -64,7 +73,11 @@ impl Service {
         #[zbus(connection)] connection: &Connection,
     ) -> Result<bool, Fault> {
         Caller::of(&header, connection).await?.require_operator()?;
-        self.0.cancel(&SessionName::parse(session)?, turn)
+        let session = SessionName::parse(session)?;
+        if turn.is_empty() {
+            return self.0.cancel_all(&session);
+        }
+        self.0.cancel(&session, turn)
     }
 
     #[zbus(out_args("sessions"))]

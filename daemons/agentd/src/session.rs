@@ -7,9 +7,11 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use testudo::fault::Fault;
+use testudo::observation::Author;
 use testudo::turn::{End, Finished};
 use tokio::sync::{oneshot, watch};
 
+use crate::attendance::Attendance;
 use crate::conversation::{Conversation, Line};
 use crate::name::SessionName;
 use crate::stop::{self, StopSignal, Stopper};
@@ -28,9 +30,20 @@ pub struct Pending {
     /// What the person said.
     pub text: String,
     /// Who said it.
-    pub requester: String,
+    pub speaker: Speaker,
+    /// Who watches.
+    pub attendance: Attendance,
     /// Told when the turn has begun, or why it has not.
     pub begun: oneshot::Sender<Result<(), String>>,
+}
+
+/// Who said something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Who that is to the owner.
+    pub author: Author,
+    /// His name, for the record.
+    pub name: String,
 }
 
 /// What cancelling a turn met.
@@ -217,6 +230,13 @@ impl Session {
         while self.lock().has_worker && ended.changed().await.is_ok() {}
     }
 
+    /// The turns that run or wait, in their order.
+    pub fn under_way(&self) -> Vec<String> {
+        let state = self.lock();
+        let running = state.running.iter().map(|(turn, _)| turn.clone());
+        running.chain(state.waiting.iter().map(|pending| pending.turn.clone())).collect()
+    }
+
     /// Whether a turn runs now.
     pub fn is_running(&self) -> bool {
         self.lock().running.is_some()
@@ -258,7 +278,8 @@ mod tests {
 
     fn pending(turn: &str) -> Pending {
         let begun = oneshot::channel().0;
-        Pending { turn: turn.into(), text: "hi".into(), requester: "root".into(), begun }
+        let speaker = Speaker { author: Author::Owner, name: "root".into() };
+        Pending { turn: turn.into(), text: "hi".into(), speaker, attendance: Attendance::default(), begun }
     }
 
     #[test]

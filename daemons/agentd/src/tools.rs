@@ -12,6 +12,7 @@ use thiserror::Error;
 use zbus::Connection;
 use zbus::wire::Variant;
 
+use crate::attendance::Attendance;
 use crate::stop::StopSignal;
 
 /// The longest that the catalogue may take; unlike a call it waits for nobody.
@@ -61,10 +62,17 @@ impl Tools {
     }
 
     /// Calls a tool, until `stop`.
-    pub async fn invoke(self, session: String, call: ToolCall, stop: StopSignal) -> Outcome {
+    pub async fn invoke(
+        self,
+        session: String,
+        call: ToolCall,
+        attendance: Attendance,
+        stop: StopSignal,
+    ) -> Outcome {
         let begun = Instant::now();
         let arguments = call.arguments.to_string();
-        let options = Options::from([("call", Variant::from(call.id.as_str()))]);
+        let mut options = Options::from([("call", Variant::from(call.id.as_str()))]);
+        attendance.put(&mut options);
         let invoking = self.0.invoke(&session, &call.name, &arguments, options);
         let error = match stop.see_out(invoking, || self.0.cancel(&call.id)).await {
             Ok(text) => match limits::parse::<Outcome>(&text, limits::REPLY) {

@@ -1,6 +1,7 @@
 //! Sessions as clients see them: the JSON of `Sessions` and `Session`.
 
 use serde_json::{Value, json};
+use testudo::turn::End;
 
 use crate::conversation::Spoken;
 use crate::session::Session;
@@ -8,7 +9,8 @@ use crate::session::Session;
 /// The most bytes of messages, and of turns, in one answer; the newest are shown.
 const LONGEST: usize = 2 * 1024 * 1024;
 
-/// One line of the list: `session`, `started_at`, `last_at`, `messages`, `turns` and whether one is `running`.
+/// One line of the list: `session`, `started_at`, `last_at`, `messages`, `turns`, whether one is `running`, and whether
+/// the last one is `blocked`.
 pub fn overview(session: &Session) -> Value {
     let running = session.is_running();
     session.with_conversation(|conversation| {
@@ -19,6 +21,7 @@ pub fn overview(session: &Session) -> Value {
             "messages": conversation.messages,
             "turns": conversation.turns,
             "running": running,
+            "blocked": !running && conversation.finished().next_back().is_some_and(|last| last.end == End::Blocked),
         })
     })
 }
@@ -87,7 +90,7 @@ mod tests {
         let session = session(&["hi".into()]);
         assert_eq!(
             overview(&session),
-            json!({"session": "main", "started_at": "", "last_at": "1", "messages": 1, "turns": 0, "running": false})
+            json!({"session": "main", "started_at": "", "last_at": "1", "messages": 1, "turns": 0, "running": false, "blocked": false})
         );
         let labels = json!({"sources": ["owner"], "private": false});
         assert_eq!(

@@ -6,6 +6,7 @@
 //!  start ──▶ Ask ── completion with calls ──▶ Call ── outcome ┴─▶ Call … one after the other
 //!             │ └─ completion without calls ──▶ End(Replied)
 //!             └─ no completion ──▶ End(Failed)       anywhere: stop ──▶ End(Cancelled | Failed)
+//!  a call that was parked, because nobody is there to ask ──▶ End(Blocked)
 //! ```
 //! At its end every call that the model asked for has an outcome in the history, run or not.
 
@@ -169,8 +170,12 @@ impl Turn {
         };
         let summary = outcome::summary(outcome);
         self.calls.push(summary.clone());
-        let next =
-            self.next_call(vec![Said::by_tool(&call, outcome::told(outcome), outcome::labels(outcome))]);
+        let said = vec![Said::by_tool(&call, outcome::told(outcome), outcome::labels(outcome))];
+        let parked = outcome.error.as_ref().and_then(|error| error.approval.as_deref());
+        let next = match parked {
+            Some(approval) => self.end(said, End::Blocked, blocked(approval, &call.name)),
+            None => self.next_call(said),
+        };
         Next { ended: Some((call.id, summary)), ..next }
     }
 
@@ -226,6 +231,14 @@ impl Turn {
         let name = if name.is_empty() { "_".to_owned() } else { name };
         ToolCall { id: (self.mint)(), name, arguments: call.arguments }
     }
+}
+
+/// What a person reads when nobody was there to ask.
+fn blocked(approval: &str, tool: &str) -> String {
+    format!(
+        "I am blocked: {tool} needs an answer to {approval}, and nobody watches this session. After a yes, a message \
+         such as \"go on\" continues it."
+    )
 }
 
 fn replied(text: String, finish: Finish, read: &Labels) -> Next {

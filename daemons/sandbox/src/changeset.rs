@@ -210,7 +210,7 @@ impl Proposal {
 }
 
 /// SHA-256, hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 

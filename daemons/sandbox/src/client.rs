@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::changeset::{Proposal, ProposalError};
 use crate::memfd;
-use crate::protocol::{Apply, Done, Probe, Proposed, Reply, Request, Run};
+use crate::protocol::{Apply, Done, Identity, Probe, Proposed, Reply, Request, Run};
 use crate::wire::{Connection, WireError};
 
 /// Largest manifest that is read from a runner, in bytes.
@@ -182,6 +182,17 @@ impl Instance {
             Proposed::Nothing | Proposed::Refused { .. } => None,
         };
         Ok(Outcome { done, stdout, stderr, proposal })
+    }
+
+    /// Asks the zygote which sandbox it is; none where no service manager gave it an identity.
+    ///
+    /// # Errors
+    /// The zygote is gone or does not answer the question.
+    pub fn hello(&mut self) -> Result<Option<Identity>, ClientError> {
+        match self.ask(&Request::Hello {}, &[])? {
+            (Reply::Hello(identity), _) => Ok(identity),
+            (other, _) => Err(refusal(other)),
+        }
     }
 
     /// Asks the zygote what the kernel offers.

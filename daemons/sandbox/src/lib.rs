@@ -21,6 +21,7 @@ mod child;
 pub mod client;
 mod directory;
 pub mod frame;
+pub mod identity;
 pub mod landlock;
 pub mod layers;
 pub mod limits;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::identity::Identity;
 pub use crate::limits::Limits;
 
 /// Largest frame in bytes, without its NUL.
@@ -24,6 +25,8 @@ pub const WORKSPACE: &str = "/workspace";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
+    /// Say which sandbox this is (runner `zygote`). Asked before anything else.
+    Hello {},
     /// Run one call (runner `zygote`).
     Run(Run),
     /// Say what the kernel offers, found out by a trial call (runner `zygote`).
@@ -181,6 +184,8 @@ pub enum Reply {
         /// A sentence for people.
         reason: String,
     },
+    /// Which sandbox this is; nothing where no service manager said so.
+    Hello(Option<Identity>),
     /// What the kernel offers.
     Probe(Probe),
     /// The change set is in the workspace, durably.

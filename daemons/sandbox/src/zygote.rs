@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::call::{self, Cut, Ended, Watched};
+use crate::identity::Identity;
 use crate::landlock;
 use crate::layers::{Layer, Layers};
 use crate::memfd;
@@ -56,7 +57,8 @@ pub enum ZygoteError {
 /// The zygote cannot work at all. What is wrong with the kernel or the network is told to the client instead.
 pub fn serve(stream: UnixStream, deployment: Deployment, layers: Layers) -> Result<(), ZygoteError> {
     let signals = block_sigterm().map_err(ZygoteError::Wait)?;
-    let zygote = Zygote { filter: Filter::standard()?, deployment, layers, signals };
+    let identity = Identity::of_this_process();
+    let zygote = Zygote { filter: Filter::standard()?, deployment, layers, signals, identity };
     let mut connection = Connection::new(stream);
     let mut number = 0;
     loop {
@@ -113,6 +115,7 @@ struct Zygote {
     deployment: Deployment,
     layers: Layers,
     signals: SignalFd,
+    identity: Option<Identity>,
 }
 
 struct Answer {
@@ -156,6 +159,7 @@ impl Zygote {
             Ok(Request::Apply(_) | Request::Recover { .. }) => {
                 refused(None, "cannot apply changes here: this runner only runs calls".to_owned())
             }
+            Ok(Request::Hello {}) => Some(Reply::Hello(self.identity.clone()).into()),
             Ok(Request::Probe {}) => Some(Reply::Probe(self.probe(connection, number)?).into()),
             Ok(Request::Run(run)) => match self.run(&run, connection, number) {
                 Ok(answer) => Some(answer),

@@ -2,9 +2,16 @@
 //!
 //! Arguments are described by JSON Schema and nothing else is taken: `additionalProperties` is false everywhere.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use testudo::action::Effect;
+use testudo::declaration::{Declaration, Role};
+use testudo::plan::MOST_STEPS;
 use testudo::tool::Spec;
+
+/// The tool that proposes a plan; it runs nothing.
+pub const PLAN: &str = "request_approval";
 
 /// Longest path that a tool takes, in characters.
 const PATH: u32 = 4096;
@@ -94,15 +101,47 @@ pub fn specs() -> Vec<Spec> {
             }),
         ),
     ];
+    specs.push(plan());
     specs.sort_by(|a, b| a.name.cmp(&b.name));
     specs
 }
 
+/// The tool by which an agent asks for several steps at once.
+fn plan() -> Spec {
+    let step = json!({
+        "type": "object",
+        "properties": {
+            "tool": { "type": "string", "minLength": 1, "maxLength": 64 },
+            "arguments": { "type": "object", "description": "exactly as the call will have them" },
+        },
+        "required": ["tool", "arguments"],
+        "additionalProperties": false,
+    });
+    spec(
+        PLAN,
+        "Asks for approval of several calls at once, before any of them. Then make exactly these calls in this order.",
+        Effect::Read,
+        &["goal", "steps"],
+        &json!({
+            "goal": { "type": "string", "minLength": 1, "maxLength": 1000, "description": "what it is for" },
+            "steps": { "type": "array", "minItems": 1, "maxItems": MOST_STEPS, "items": step },
+        }),
+    )
+}
+
 fn spec(name: &str, description: &str, effect: Effect, required: &[&str], properties: &Value) -> Spec {
+    let declaration = Declaration {
+        effects: BTreeSet::from([effect]),
+        arguments: properties.as_object().into_iter().flatten().filter_map(|(name, _)| role(name)).collect(),
+        contained: true,
+        reversible: effect == Effect::Write,
+        ..Declaration::default()
+    };
     Spec {
         name: name.into(),
         description: description.into(),
         effect,
+        declaration,
         parameters: json!({
             "type": "object",
             "properties": properties,
@@ -110,6 +149,18 @@ fn spec(name: &str, description: &str, effect: Effect, required: &[&str], proper
             "additionalProperties": false,
         }),
     }
+}
+
+/// What an argument of our own tools is. Its name says it; the same name is the same thing in all of them.
+fn role(name: &str) -> Option<(String, Role)> {
+    let role = match name {
+        "path" | "cwd" | "glob" => Role::Path,
+        "command" => Role::Command,
+        "content" | "text" | "stdin" | "pattern" | "goal" | "steps" => Role::Content,
+        "offset" | "limit" | "max" | "timeout_ms" | "mode" => Role::Option,
+        _ => return None,
+    };
+    Some((name.to_owned(), role))
 }
 
 #[cfg(test)]
@@ -120,6 +171,14 @@ mod tests {
     fn every_schema_is_closed() {
         for spec in specs() {
             assert_eq!(spec.parameters["additionalProperties"], json!(false), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn every_argument_is_declared() {
+        for spec in specs() {
+            let arguments = spec.parameters["properties"].as_object().unwrap();
+            assert!(arguments.keys().eq(spec.declaration.arguments.keys()), "{}", spec.name);
         }
     }
 }

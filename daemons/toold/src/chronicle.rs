@@ -183,6 +183,32 @@ impl Chronicle {
         tracing::warn!(call = call.call, tool = call.tool, "a call was cut off by a crash: {outcome}");
     }
 
+    /// The stop switch was turned. The work goes on by itself when nobody waits for it.
+    pub(crate) fn switched(
+        &self,
+        session: Option<&str>,
+        decision: &'static str,
+        by: &str,
+        ended: usize,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let name = session.unwrap_or("all sessions");
+        let text = format!("{name}: {decision} by {by}, and {ended} calls were ended");
+        let fields = [("SESSION", name), ("DECISION", decision), ("BY", by)];
+        journal::event(journal::SESSION_STOPPED, Priority::Notice, &text, &fields);
+        let entry =
+            Entry::new(&format!("session.{decision}")).decision(decision).with("by", by).with("ended", ended);
+        let entry = match session {
+            Some(session) => entry.session(session),
+            None => entry.with("all", true),
+        };
+        let recorder = self.recorder.clone();
+        async move {
+            if let Err(error) = recorder.append(&entry).await {
+                tracing::error!("{} is not in the record: {error}", entry.event);
+            }
+        }
+    }
+
     /// Records what has happened already, so that nothing can be held back any more.
     async fn keep(&self, entry: &Entry) {
         if let Err(error) = self.recorder.append(entry).await {

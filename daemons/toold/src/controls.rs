@@ -14,12 +14,13 @@ pub struct Controls {
     pub(crate) validate: bool,
     pub(crate) rate: bool,
     pub(crate) record: bool,
+    pub(crate) stop: bool,
 }
 
 impl Controls {
     /// Every control.
     pub const fn all() -> Self {
-        Self { decide: true, redeem: true, validate: true, rate: true, record: true }
+        Self { decide: true, redeem: true, validate: true, rate: true, record: true, stop: true }
     }
 
     /// Every control but one, by its name; none when there is no such control.
@@ -32,6 +33,7 @@ impl Controls {
             "validate" => controls.validate = false,
             "rate" => controls.rate = false,
             "record" => controls.record = false,
+            "stop" => controls.stop = false,
             _ => return None,
         }
         Some(controls)

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use testudo::action::Bearer;
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::changeset::Proposal;
 use testudo_sandbox::client::{ClientError, Instance, Outcome, Recovery};
-use testudo_sandbox::protocol::Run;
+use testudo_sandbox::protocol::{Identity, Run};
 use tokio::sync::watch;
 
 use crate::running;
@@ -36,6 +37,8 @@ pub struct Instances {
 
 struct Slot {
     instance: tokio::sync::Mutex<Option<Instance>>,
+    /// Who the instance is, while there is one.
+    bearer: Mutex<Option<Bearer>>,
     used: Mutex<Instant>,
 }
 
@@ -45,7 +48,48 @@ impl Instances {
         Self { sandbox, apply, sessions: Mutex::default(), on_refusal }
     }
 
-    /// Runs a call in its session's instance.
+    /// Who would run the session's next call, as far as there is an instance already.
+    pub fn bearer(&self, session: &str) -> Option<Bearer> {
+        let slot = lock(&self.sessions).get(session).cloned()?;
+        if let Ok(mut held) = slot.instance.try_lock() {
+            let _gone = held.take_if(|instance| !instance.is_alive());
+            if held.is_none() {
+                return None;
+            }
+        }
+        lock(&slot.bearer).clone()
+    }
+
+    /// Sees to it that there is an instance, so that leave can be given to it.
+    ///
+    /// # Errors
+    /// `PLUGIN_UNAVAILABLE`, also for an instance that nobody gave an identity; `HANDLER_ERROR` when cancelled.
+    pub async fn prepare(
+        &self,
+        session: &str,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Bearer, Refusal> {
+        if let Some(bearer) = self.bearer(session) {
+            return Ok(bearer);
+        }
+        let slot = self.slot(session);
+        let ready = async {
+            let mut held = slot.instance.lock().await;
+            if held.as_ref().is_none_or(|instance| !instance.is_alive()) {
+                self.make_room();
+                *held = Some(self.connect(&slot).await?);
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ready = ready => ready?,
+            () = running::ended(cancelled) => return Err(stopped()),
+        }
+        let bearer = lock(&slot.bearer).clone();
+        bearer.ok_or_else(|| unavailable("the sandbox has no identity that leave could be given to"))
+    }
+
+    /// Runs a call in its session's instance; in that of `bearer` and no other, if one is named.
     ///
     /// # Errors
     /// `PLUGIN_UNAVAILABLE`, `PLUGIN_TIMEOUT`, or `HANDLER_ERROR` when it was cancelled.
@@ -53,10 +97,10 @@ impl Instances {
         &self,
         session: &str,
         run: Run,
+        bearer: Option<&Bearer>,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Outcome, Refusal> {
         let slot = self.slot(session);
-        let stopped = || Refusal::new(Code::HandlerError, "the call was cancelled").in_stage(6);
         let mut held = tokio::select! {
             held = slot.instance.lock() => held,
             () = running::ended(cancelled) => return Err(stopped()),
@@ -65,9 +109,17 @@ impl Instances {
             Some(instance) => instance,
             None => {
                 self.make_room();
-                self.connect().await?
+                self.connect(&slot).await?
             }
         };
+        if bearer.is_some_and(|bearer| lock(&slot.bearer).as_ref() != Some(bearer)) {
+            *held = Some(instance);
+            return Err(unavailable("the sandbox that this was allowed to is gone"));
+        }
+        if *cancelled.borrow() {
+            *held = Some(instance);
+            return Err(stopped());
+        }
         let canceller = instance.canceller().map_err(|error| unavailable(&error.to_string()))?;
         let deadline = Duration::from_millis(run.limits.wall_ms) + GRACE;
         let mut work = tokio::task::spawn_blocking(move || {
@@ -131,6 +183,11 @@ impl Instances {
         lock(&self.sessions).remove(session);
     }
 
+    /// Lets all instances go.
+    pub fn close_all(&self) {
+        lock(&self.sessions).clear();
+    }
+
     /// Lets go what nobody used for long; returns how many are left.
     pub fn evict(&self, now: Instant) -> usize {
         let mut sessions = lock(&self.sessions);
@@ -158,28 +215,37 @@ impl Instances {
     }
 
     fn slot(&self, session: &str) -> Arc<Slot> {
-        let fresh =
-            || Arc::new(Slot { instance: tokio::sync::Mutex::new(None), used: Mutex::new(Instant::now()) });
+        let fresh = || {
+            let instance = tokio::sync::Mutex::new(None);
+            Arc::new(Slot { instance, bearer: Mutex::default(), used: Mutex::new(Instant::now()) })
+        };
         lock(&self.sessions).entry(session.to_owned()).or_insert_with(fresh).clone()
     }
 
-    async fn connect(&self) -> Result<Instance, Refusal> {
+    async fn connect(&self, slot: &Slot) -> Result<Instance, Refusal> {
+        *lock(&slot.bearer) = None;
         let path = self.sandbox.clone();
         let made = tokio::task::spawn_blocking(move || {
             let mut instance = Instance::connect(&path)?;
+            let identity = instance.hello()?;
             let probe = instance.probe()?;
-            Ok::<_, ClientError>((instance, probe))
+            Ok::<_, ClientError>((instance, identity, probe))
         })
         .await
         .map_err(|_| Refusal::broken())?;
-        let (instance, probe) = made.map_err(|error| unavailable(&error.to_string()))?;
+        let (instance, identity, probe) = made.map_err(|error| unavailable(&error.to_string()))?;
         if probe.ready {
+            *lock(&slot.bearer) = identity.map(|Identity { unit, invocation }| Bearer { unit, invocation });
             return Ok(instance);
         }
         let reason = probe.reason.unwrap_or_else(|| "it gives no reason".into());
         (self.on_refusal)(&reason);
         Err(unavailable(&format!("this machine cannot contain a call: {reason}")))
     }
+}
+
+fn stopped() -> Refusal {
+    Refusal::new(Code::HandlerError, "the call was cancelled").in_stage(6)
 }
 
 fn unavailable(why: &str) -> Refusal {
@@ -200,7 +266,8 @@ mod tests {
         let start = Instant::now();
         for number in 0..sessions {
             let used = Mutex::new(start + Duration::from_secs(number as u64));
-            let slot = Arc::new(Slot { instance: tokio::sync::Mutex::new(None), used });
+            let instance = tokio::sync::Mutex::new(None);
+            let slot = Arc::new(Slot { instance, bearer: Mutex::default(), used });
             lock(&instances.sessions).insert(format!("s{number}"), slot);
         }
         instances

@@ -4,13 +4,15 @@
 //! writes reaches the workspace only as a change set with a decision of its own, and every outcome is recorded.
 //! `toold` itself can neither read nor write the workspace: all of that happens in the sandbox.
 //!
-//! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`] and [`proposal`] are pure;
-//! [`decision`], [`chronicle`], [`instances`], [`inflight`] and [`service`] are the shell.
+//! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`], [`foresight`] and [`proposal`] are
+//! pure; [`decision`], [`grants`], [`chronicle`], [`instances`], [`inflight`], [`security`], [`switch`] and [`service`] are the shell.
 
 pub mod catalogue;
 pub mod chronicle;
 pub mod controls;
 pub mod decision;
+pub mod foresight;
+pub mod grants;
 pub mod inflight;
 pub mod instances;
 pub mod pipeline;
@@ -18,5 +20,7 @@ pub mod program;
 pub mod proposal;
 pub mod rate;
 pub mod running;
+pub mod security;
 pub mod service;
+pub mod switch;
 pub mod validation;

@@ -17,24 +17,29 @@ use serde_json::{Value, json};
 use testudo::action::{Action, Effect, Judged, Phase};
 use testudo::config::Toold;
 use testudo::identity::{Caller, Daemon, Principal};
-use testudo::label::Labels;
+use testudo::observation::Observation;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::{Outcome, Output};
 use testudo::verdict::Verdict;
-use testudo_sandbox::changeset::Proposal;
-use testudo_sandbox::protocol::Proposed;
 use tokio::sync::watch;
 
+use crate::catalogue;
 use crate::chronicle::Chronicle;
 use crate::controls::Controls;
-use crate::decision::{Decider, Permit, Refused};
-use crate::inflight::{Inflight, Journal};
+use crate::decision::{Attendance, Decider, Permit, Refused};
+use crate::inflight::Journal;
 use crate::instances::Instances;
-use crate::program::{self, Plan};
-use crate::proposal::{self, Shown};
+use crate::program;
+use crate::proposal;
 use crate::rate::RateLimiter;
-use crate::running::{Crowded, Running};
+use crate::running::{self, Crowded, Running};
+use crate::switch::Switch;
 use crate::validation::{self, Tool};
+
+mod acting;
+mod planning;
+mod stopping;
+mod watching;
 
 /// A call as it comes from the bus: nothing in it is believed but the caller.
 pub struct Request<'r> {
@@ -48,6 +53,8 @@ pub struct Request<'r> {
     pub arguments: &'r str,
     /// An id that the caller wants the call to have.
     pub call: Option<String>,
+    /// Who watches.
+    pub attendance: Attendance,
 }
 
 /// Everything that a call needs.
@@ -68,6 +75,8 @@ pub struct Pipeline {
     pub inflight: Journal,
     /// Buckets.
     pub rate: Mutex<RateLimiter>,
+    /// What is stopped.
+    pub switch: Switch,
     /// What is in force.
     pub controls: Controls,
 }
@@ -135,7 +144,7 @@ impl Pipeline {
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Output, Refusal> {
         // Stages 2 and 3.
-        let known = self.known(request);
+        let known = self.known(request.tool, request.arguments);
         if known.is_err() {
             // Nonsense costs as much as sense, so that it cannot fill the record for nothing.
             self.take_token(&identity.session)?;
@@ -144,24 +153,18 @@ impl Pipeline {
         // Stage 4.
         self.authorise(identity)?;
         // Stage 5.
-        let action = Action {
-            tool: tool.spec.name.clone(),
-            arguments,
-            effect: tool.spec.effect,
-            phase: Phase::Call,
-            session: identity.session.clone(),
-            requester: identity.requester.clone(),
-            change_set: None,
-        };
-        let judged = Judged {
-            action,
-            call: identity.call.clone(),
-            taint: Labels::default(),
-            changes: Vec::new(),
-            diff: None,
-            hidden: None,
-        };
-        let permit = self.decide(judged, verdict, cancelled).await?;
+        if program::is_contained(&tool.spec.name) {
+            self.look_at_security(identity, cancelled).await?;
+        }
+        let attendance = &request.attendance;
+        let declaration = tool.spec.declaration.clone();
+        if tool.spec.name == catalogue::PLAN {
+            let output = self.propose(identity, &arguments, attendance, verdict, cancelled).await?;
+            return self.observed(identity, tool, arguments, output, cancelled).await;
+        }
+        let judged =
+            Judged { bearer: self.instances.bearer(&identity.session), ..call_of(identity, tool, arguments) };
+        let permit = self.decide(judged, attendance, verdict, cancelled).await?;
         // Stage 6.
         let arguments = permit.action().arguments.clone();
         let (mut output, proposal) = self.run(identity, permit, cancelled).await?;
@@ -171,7 +174,7 @@ impl Pipeline {
             if !proposal.set.changes.is_empty() {
                 let action = Action {
                     tool: tool.spec.name.clone(),
-                    arguments,
+                    arguments: arguments.clone(),
                     effect: Effect::Write,
                     phase: Phase::Apply,
                     session: identity.session.clone(),
@@ -179,15 +182,18 @@ impl Pipeline {
                     change_set: Some(digest),
                 };
                 let judged = Judged {
-                    action,
-                    call: identity.call.clone(),
-                    taint: output.labels.clone(),
+                    declaration,
+                    bearer: self.instances.bearer(&identity.session),
                     changes: shown.changes.clone(),
                     diff: Some(shown.diff.clone()),
                     hidden: shown.hidden.clone(),
+                    ..Judged::new(action, &identity.call)
                 };
-                let permit = self.decide(judged, verdict, cancelled).await?;
+                let permit = self.decide(judged, attendance, verdict, cancelled).await?;
+                going_on(cancelled)?;
                 self.apply(identity, permit, proposal, &shown).await?;
+                let paths = shown.changes.iter().map(|change| change.path.clone()).collect();
+                let _ = self.decider.observe(&identity.session, &Observation::Applied { paths }).await?;
             }
             output.changes = shown.changes;
             output.diff = Some(shown.diff);
@@ -195,28 +201,55 @@ impl Pipeline {
                 note(&mut output.content, "dropped", &json!(shown.dropped));
             }
         }
-        Ok(output)
+        self.observed(identity, tool, arguments, output, cancelled).await
+    }
+
+    /// What came back is the session's from here on, with its labels; nobody has seen it before.
+    async fn observed(
+        &self,
+        identity: &Identity,
+        tool: &Tool,
+        arguments: Value,
+        output: Output,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Output, Refusal> {
+        let observation = Observation::Result {
+            call: identity.call.clone(),
+            tool: tool.spec.name.clone(),
+            declaration: Box::new(tool.spec.declaration.clone()),
+            arguments,
+            content: output.content.clone(),
+            labels: output.labels.clone(),
+        };
+        tokio::select! {
+            labels = self.decider.observe(&identity.session, &observation) => Ok(Output { labels: labels?, ..output }),
+            () = running::ended(cancelled) => {
+                let text = "the call was cancelled; its result is withheld";
+                Err(Refusal::new(Code::HandlerError, text).in_stage(6))
+            }
+        }
     }
 
     /// Stages 2 and 3: a tool of the catalogue, with arguments that it takes.
-    fn known(&self, request: &Request<'_>) -> Result<(&Tool, Value), Refusal> {
-        let tool = self.tools.iter().find(|tool| tool.spec.name == request.tool).ok_or_else(|| {
-            let name: String = request.tool.chars().take(128).collect();
+    fn known(&self, tool: &str, arguments: &str) -> Result<(&Tool, Value), Refusal> {
+        let tool = self.tools.iter().find(|known| known.spec.name == tool).ok_or_else(|| {
+            let name: String = tool.chars().take(128).collect();
             Refusal::new(Code::UnknownTool, format!("there is no tool `{}`", name.escape_debug()))
         })?;
-        let arguments = if self.controls.validate {
-            tool.validate(request.arguments)?
-        } else {
-            validation::parse(request.arguments)?
-        };
+        let arguments =
+            if self.controls.validate { tool.validate(arguments)? } else { validation::parse(arguments)? };
         Ok((tool, arguments))
     }
 
-    /// Stage 4: only our agent and operators have tools, each session its bucket. A refusal takes no token.
+    /// Stage 4: only our agent and operators have tools, nothing that was stopped goes on, and each session has its
+    /// bucket. A refusal takes no token.
     fn authorise(&self, identity: &Identity) -> Result<(), Refusal> {
         match &identity.requester {
             Principal::Daemon(Daemon::Agentd) | Principal::Operator(_) => {}
             other => return Err(Refusal::new(Code::Unauthorized, format!("{other} may not call tools"))),
+        }
+        if self.controls.stop {
+            self.switch.admit(&identity.session)?;
         }
         self.take_token(&identity.session)
     }
@@ -235,120 +268,31 @@ impl Pipeline {
     async fn decide(
         &self,
         judged: Judged,
+        attendance: &Attendance,
         verdict: &mut Option<Verdict>,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Permit, Refusal> {
-        let decided = self.decider.decide(judged, cancelled).await;
+        let decided = self.decider.decide(judged, attendance, cancelled).await;
         let said = match &decided {
             Ok(permit) => Some(permit.verdict()),
             Err((said, _)) => *said,
         };
-        *verdict = match (*verdict, said) {
-            (Some(before), Some(now)) => Some(before.stricter(now)),
-            (before, now) => before.or(now),
-        };
+        tighten(verdict, said);
         decided.map_err(|(_, refusal): Refused| refusal)
     }
+}
 
-    /// Stage 6: records that the call is about to run, and runs what the permit names.
-    async fn run(
-        &self,
-        identity: &Identity,
-        permit: Permit,
-        cancelled: &mut watch::Receiver<bool>,
-    ) -> Result<(Output, Option<Proposal>), Refusal> {
-        let action = permit.action();
-        let labels = program::labels(&action.tool);
-        let plan = program::plan(&identity.call, action, &self.config)?;
-        self.chronicle.permitted(identity, &permit, "call.decided").await?;
-        let run = match plan {
-            Plan::Here(function) => {
-                let content = function(&action.arguments);
-                return Ok((Output { content, labels, ..Output::default() }, None));
-            }
-            Plan::Contained(run) => run,
-        };
-        self.note_inflight(identity, &action.tool, Phase::Call, None)?;
-        let outcome = self.instances.run(&identity.session, *run, cancelled).await?;
-        let (mut content, truncated) = program::result(&action.tool, &outcome)?;
-        if let Proposed::Refused { reason } = &outcome.done.changes {
-            note(&mut content, "changes", &json!(format!("none of its changes can be proposed: {reason}")));
-        }
-        // What was cut in the middle has not finished its changes either.
-        let proposal = if truncated && action.tool == "shell.run" {
-            note(
-                &mut content,
-                "changes",
-                &json!("it was killed at the output limit; its changes were dropped"),
-            );
-            None
-        } else {
-            outcome.proposal
-        };
-        Ok((Output { content, labels, truncated, changes: Vec::new(), diff: None }, proposal))
-    }
-
-    /// Stage 6 for a proposal: records the application, and has exactly what was decided applied, once.
-    async fn apply(
-        &self,
-        identity: &Identity,
-        permit: Permit,
-        proposal: Proposal,
-        shown: &Shown,
-    ) -> Result<(), Refusal> {
-        let action = permit.action();
-        let decided = action.change_set.as_deref();
-        if proposal.set.digest().ok().as_deref() != decided {
-            return Err(Refusal::new(
-                Code::ConfirmationDenied,
-                "this is not the change set that was decided",
-            ));
-        }
-        self.chronicle.permitted(identity, &permit, "change.decided").await?;
-        let id = format!("ap-{}", uuid::Uuid::new_v4());
-        self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
-        if let Err(unapplied) = self.instances.apply(id.clone(), proposal).await {
-            if !unapplied.certain {
-                self.inflight.keep(&identity.call, &id);
-            }
-            return Err(unapplied.refusal);
-        }
-        self.chronicle.applied(identity, action, &id, &shown.changes).await;
-        Ok(())
-    }
-
-    fn note_inflight(
-        &self,
-        identity: &Identity,
-        tool: &str,
-        phase: Phase,
-        application: Option<&str>,
-    ) -> Result<(), Refusal> {
-        let note = Inflight {
-            call: identity.call.clone(),
-            session: identity.session.clone(),
-            tool: tool.to_owned(),
-            phase,
-            application: application.map(str::to_owned),
-        };
-        self.inflight.note(&note).map_err(|error| {
-            Refusal::new(
-                Code::PluginUnavailable,
-                format!("cannot note the call in the state directory: {error}"),
-            )
-        })
-    }
+/// Whether this can be the name of a session.
+pub(crate) fn is_session(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    (1..=64).contains(&name.len()) && plain && name.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 /// Stage 1: identity comes from the transport; the session's name must be one.
 fn construct(request: &Request<'_>) -> Result<Identity, Refusal> {
     let unauthorized = |message: String| Refusal::new(Code::Unauthorized, message).in_stage(1);
     let name = request.session;
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if !(1..=64).contains(&name.len())
-        || !plain
-        || !name.starts_with(|first: char| first.is_ascii_alphanumeric())
-    {
+    if !is_session(name) {
         return Err(unauthorized(
             "a session is named by 1 to 64 letters, digits, `_` and `-`, the first a letter or digit".into(),
         ));
@@ -359,6 +303,36 @@ fn construct(request: &Request<'_>) -> Result<Identity, Refusal> {
         return Err(unauthorized("a call is named by 1 to 64 letters, digits and `-`".into()));
     }
     Ok(Identity { requester: request.caller.principal.clone(), session: name.to_owned(), call })
+}
+
+/// The call as it is judged.
+fn call_of(identity: &Identity, tool: &Tool, arguments: Value) -> Judged {
+    let action = Action {
+        tool: tool.spec.name.clone(),
+        arguments,
+        effect: tool.spec.effect,
+        phase: Phase::Call,
+        session: identity.session.clone(),
+        requester: identity.requester.clone(),
+        change_set: None,
+    };
+    Judged { declaration: tool.spec.declaration.clone(), ..Judged::new(action, &identity.call) }
+}
+
+/// Of several verdicts on one call the strictest is its verdict.
+fn tighten(verdict: &mut Option<Verdict>, said: Option<Verdict>) {
+    *verdict = match (*verdict, said) {
+        (Some(before), Some(now)) => Some(before.stricter(now)),
+        (before, now) => before.or(now),
+    };
+}
+
+/// Whether nobody ended the call while it waited for something else.
+fn going_on(cancelled: &watch::Receiver<bool>) -> Result<(), Refusal> {
+    if *cancelled.borrow() {
+        return Err(Refusal::new(Code::HandlerError, "the call was cancelled").in_stage(6));
+    }
+    Ok(())
 }
 
 fn fresh_call() -> String {

@@ -76,17 +76,17 @@ impl Running {
 
     /// Ends all calls of a connection that left: nobody is there to hear their results.
     pub fn cancel_connection(&self, connection: &str) {
-        self.cancel_where(|entry| entry.connection == connection);
+        let _ = self.cancel_where(|entry| entry.connection == connection);
     }
 
-    /// Ends all calls of a session.
-    pub fn cancel_session(&self, session: &str) {
-        self.cancel_where(|entry| entry.session == session);
+    /// Ends all calls of a session, and says how many.
+    pub fn cancel_session(&self, session: &str) -> usize {
+        self.cancel_where(|entry| entry.session == session)
     }
 
-    /// Ends all calls.
-    pub fn cancel_all(&self) {
-        self.cancel_where(|_| true);
+    /// Ends all calls, and says how many.
+    pub fn cancel_all(&self) -> usize {
+        self.cancel_where(|_| true)
     }
 
     /// How many run.
@@ -94,11 +94,15 @@ impl Running {
         self.lock().len()
     }
 
-    fn cancel_where(&self, which: impl Fn(&Entry) -> bool) {
-        for entry in self.lock().values().filter(|entry| which(entry)) {
+    fn cancel_where(&self, which: impl Fn(&Entry) -> bool) -> usize {
+        let calls = self.lock();
+        let mut ended = 0;
+        for entry in calls.values().filter(|entry| which(entry)) {
             // Nobody listens any more when the call is just ending.
             let _ = entry.cancelled.send(true);
+            ended += 1;
         }
+        ended
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -137,7 +141,7 @@ mod tests {
         assert_eq!(ended(), [true, false, false, false]);
         running.cancel_connection(":1.2");
         assert_eq!(ended(), [true, true, true, false]);
-        running.cancel_session("t");
+        assert_eq!(running.cancel_session("t"), 2);
         assert_eq!(ended(), [true; 4]);
     }
 }

@@ -23,13 +23,14 @@ use zbus::{Connection, interface};
 use crate::catalogue;
 use crate::chronicle::Chronicle;
 use crate::controls::Controls;
-use crate::decision::Decider;
+use crate::decision::{Attendance, Decider};
 use crate::inflight::{Inflight, Journal};
 use crate::instances::Instances;
 use crate::instances::application::{self, Fate};
-use crate::pipeline::{Pipeline, Request};
+use crate::pipeline::{self, Pipeline, Request};
 use crate::rate::RateLimiter;
 use crate::running::Running;
+use crate::switch::Switch;
 use crate::validation::Tool;
 
 /// How often idle sandboxes are looked for.
@@ -61,8 +62,11 @@ impl Tools {
         }
         let mut options = GivenOptions::new(options);
         let call = options.string("call")?;
+        let unattended = options.flag("unattended")?;
+        let approver = options.string("approver")?;
         options.finish()?;
-        body(&self.pipeline.invoke(Request { caller, session, tool, arguments, call }).await)
+        let attendance = Attendance { unattended, approver };
+        body(&self.pipeline.invoke(Request { caller, session, tool, arguments, call, attendance }).await)
     }
 
     #[zbus(out_args("cancelled"))]
@@ -81,13 +85,55 @@ impl Tools {
     async fn close_session(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
         let _ = self.caller(&header).await?;
         self.pipeline.running.cancel_session(session);
+        self.pipeline.decider.grants.forget(session);
         self.pipeline.instances.close(session);
         self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget(session);
         Ok(())
     }
+
+    #[zbus(out_args("ended"))]
+    async fn stop(
+        &self,
+        session: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Fault> {
+        let by = self.operator(&header).await?;
+        GivenOptions::new(options).finish()?;
+        self.pipeline.stop(named(session)?, &by).await.map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    #[zbus(out_args("resumed"))]
+    async fn resume(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<bool, Fault> {
+        let by = self.operator(&header).await?;
+        self.pipeline.resume(named(session)?, &by).await.map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    #[zbus(out_args("stops"))]
+    async fn stops(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let _ = self.operator(&header).await?;
+        body(&self.pipeline.switch.stops())
+    }
+}
+
+/// The session that a stop is about; the empty name means everything.
+fn named(session: &str) -> Result<Option<&str>, Fault> {
+    if session.is_empty() {
+        return Ok(None);
+    }
+    if pipeline::is_session(session) {
+        return Ok(Some(session));
+    }
+    Err(Fault::InvalidArgument("this is no name of a session".into()))
 }
 
 impl Tools {
+    /// What a person turns, no daemon does: the bus policy says so, and this once more.
+    async fn operator(&self, header: &Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        caller.require_operator().map(str::to_owned)
+    }
+
     /// The bus lets nobody else through; this says it once more.
     async fn caller(&self, header: &Header<'_>) -> Result<Caller, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
@@ -104,6 +150,7 @@ impl Tools {
 /// When the state cannot be opened or the bus is not there.
 pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> Result<(), DaemonError> {
     let config = config.toold;
+    let switch = Switch::open(&state_directory()?.join("stops.json")).map_err(DaemonError::failed)?;
     let inflight = Journal::open(state_directory()?.join("inflight")).map_err(DaemonError::failed)?;
     let interrupted = inflight.found().map_err(DaemonError::failed)?;
     let tools: Result<Vec<Tool>, _> = catalogue::specs().into_iter().map(Tool::compile).collect();
@@ -120,7 +167,8 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         ),
         running: Running::default(),
         inflight,
-        rate: Mutex::new(RateLimiter::new(config.calls_per_minute, config.burst)),
+        rate: Mutex::new(RateLimiter::new(config.calls_per_minute, config.burst, config.groups.clone())),
+        switch,
         config,
         controls,
     });

@@ -261,3 +261,19 @@ fn what_the_model_says_has_the_labels_of_what_it_read() {
         said[0].labels.sources.contains(&Source::File) && said[0].labels.sources.contains(&Source::Model)
     );
 }
+
+#[test]
+fn a_parked_call_ends_the_turn_as_blocked_and_names_its_question() {
+    let refusal = Refusal::new(Code::ConfirmationTimeout, "parked").parked_at("a-7");
+    let Input::Outcome(mut parked) = outcome(Err(Code::ConfirmationTimeout)) else { unreachable!() };
+    parked.error = Some(refusal);
+    let calls = [("fs.write", json!({})), ("echo", json!({}))];
+    let mut turn = Turn::new(9, || "c-1".into());
+    let mut said = turn.advance(model("", &calls)).said;
+    let next = turn.advance(Input::Outcome(parked));
+    said.extend(next.said);
+    let Step::End { end, reply } = next.step else { panic!("the turn goes on") };
+    assert_eq!(end, End::Blocked);
+    assert!(reply.contains("a-7") && reply.contains("fs.write"), "{reply}");
+    assert_whole(&said);
+}

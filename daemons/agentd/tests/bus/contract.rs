@@ -8,7 +8,7 @@ use testudo::turn::Finished;
 use zbus::fdo::IntrospectableProxy;
 use zbus::wire::Variant;
 
-use crate::peers::{Audit, Models, say};
+use crate::peers::{Audit, Models, Policy, say};
 use crate::private_bus::{Agentd, PrivateBus, soon};
 
 const CONTRACT: &str =
@@ -67,6 +67,7 @@ async fn refused(client: &Agent1Proxy<'_>, session: &str, text: &str, options: O
 async fn malformed_arguments_are_refused_and_the_daemon_serves_on() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let _models = Models::serve(&bus, vec![say("hi")]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
     let long = "x".repeat(101 * 1024);

@@ -3,17 +3,19 @@
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use testudo::model::Role;
+use testudo::observation::{Author, Observation};
 use testudo::proxy::Options;
 use testudo::refusal::Code;
 use testudo::turn::{End, Event, Finished};
 
-use crate::peers::{Audit, Models, Reply, Seen, Tools, say};
+use crate::peers::{Audit, Models, Policy, Reply, Seen, Tools, say};
 use crate::private_bus::{Agentd, PrivateBus, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_and_a_reply_are_streamed_kept_and_recorded() {
     let bus = PrivateBus::start();
     let (_audit, mut records) = Audit::serve(&bus).await;
+    let (_policy, mut told_policy) = Policy::serve(&bus).await;
     let calls = Reply::Call(vec![("echo", json!({"text": "hi"}))]);
     let (_models, mut requests) = Models::serve(&bus, vec![calls, say("it said hi to me")]).await;
     let (_tools, mut invoked) = Tools::serve(&bus, vec![Some(Ok(json!("hi")))]).await;
@@ -59,6 +61,9 @@ async fn a_call_and_a_reply_are_streamed_kept_and_recorded() {
         serde_json::from_str::<Value>(&second.messages[3].content).unwrap(),
         json!({"result": {"content": "hi", "changes": []}})
     );
+    let (session, observation) =
+        ("main".to_owned(), Observation::Message { author: Author::Owner, text: "say hi".into() });
+    assert_eq!(told_policy.recv().await, Some(Seen::Told { session, observation }));
     let (session, tool) = ("main".to_owned(), "echo".to_owned());
     assert_eq!(
         invoked.recv().await,
@@ -98,6 +103,7 @@ async fn a_call_and_a_reply_are_streamed_kept_and_recorded() {
 async fn the_limit_of_completions_is_the_configured_one() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let again = || Reply::Call(vec![("echo", json!({}))]);
     let _models = Models::serve(&bus, vec![again(), again()]).await;
     let _tools = Tools::serve(&bus, vec![Some(Err(Code::ConfirmationDenied))]).await;

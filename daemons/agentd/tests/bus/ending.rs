@@ -6,7 +6,7 @@ use testudo::proxy::{Agent1Proxy, Options};
 use testudo::refusal::Code;
 use testudo::turn::{End, Finished};
 
-use crate::peers::{Audit, Models, Reply, Seen, Tools, say};
+use crate::peers::{Audit, Models, Policy, Reply, Seen, Tools, say};
 use crate::private_bus::{Agentd, PrivateBus, soon};
 
 async fn wait(client: &Agent1Proxy<'_>, turn: &str) -> Finished {
@@ -21,6 +21,7 @@ fn call() -> Reply {
 async fn modeld_killed_while_it_answers_fails_the_turn_and_the_next_one_works() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let _tools = Tools::serve(&bus, vec![]).await;
     let (models, mut requests) = Models::serve(&bus, vec![Reply::Hang]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
@@ -53,6 +54,7 @@ async fn modeld_killed_while_it_answers_fails_the_turn_and_the_next_one_works() 
 async fn toold_killed_in_a_call_is_an_error_for_the_model_and_the_turn_goes_on() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let (tools, mut invoked) = Tools::serve(&bus, vec![None]).await;
     let (_models, mut requests) = Models::serve(&bus, vec![call(), say("I cannot")]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
@@ -71,6 +73,7 @@ async fn toold_killed_in_a_call_is_an_error_for_the_model_and_the_turn_goes_on()
 async fn without_toold_the_model_is_told_so() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let (_models, mut requests) = Models::serve(&bus, vec![say("I have no tools")]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
     let turn = client.send("main", "hello", Options::new()).await.unwrap();
@@ -84,6 +87,7 @@ async fn without_toold_the_model_is_told_so() {
 async fn cancelling_reaches_the_daemon_that_works() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let (_tools, mut invoked) = Tools::serve(&bus, vec![None]).await;
     let (_models, mut requests) = Models::serve(&bus, vec![Reply::Hang, call(), say("next")]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
@@ -131,6 +135,7 @@ async fn without_a_record_no_turn_starts() {
     assert_eq!(shown["messages"], json!([]));
 
     let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let turn = client.send("main", "hello", Options::new()).await.unwrap();
     assert_eq!(wait(&client, &turn).await.reply, "now");
 }
@@ -139,6 +144,7 @@ async fn without_a_record_no_turn_starts() {
 async fn auditd_killed_during_a_turn_lets_it_end_and_no_other_start() {
     let bus = PrivateBus::start();
     let (audit, _records) = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
     let (_models, mut requests) = Models::serve(&bus, vec![Reply::Hang]).await;
     let _tools = Tools::serve(&bus, vec![]).await;
     let (_agentd, client) = Agentd::start(&bus, "").await;
@@ -157,6 +163,7 @@ async fn a_turn_that_was_running_when_agentd_was_killed_is_marked_interrupted() 
     for (signal, recorded) in [(Signal::SIGKILL, "interrupted"), (Signal::SIGTERM, "failed")] {
         let bus = PrivateBus::start();
         let (_audit, mut records) = Audit::serve(&bus).await;
+        let _policy = Policy::serve(&bus).await;
         let (_tools, mut invoked) = Tools::serve(&bus, vec![None]).await;
         let (_models, mut requests) = Models::serve(&bus, vec![call(), say("I see")]).await;
         let (mut agentd, client) = Agentd::start(&bus, "").await;
@@ -196,4 +203,42 @@ async fn a_turn_that_was_running_when_agentd_was_killed_is_marked_interrupted() 
         let last_words = &request.messages[request.messages.len() - 2].content;
         assert!(last_words.contains("testudo-agentd stop"), "{last_words}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_which_the_policy_was_not_told_is_never_shown_to_the_model() {
+    let bus = PrivateBus::start();
+    let _audit = Audit::serve(&bus).await;
+    let _tools = Tools::serve(&bus, vec![]).await;
+    let (_models, mut requests) = Models::serve(&bus, vec![say("here")]).await;
+    let (_agentd, client) = Agentd::start(&bus, "").await;
+    let turn = client.send("main", "the unknown", Options::new()).await.unwrap();
+    let finished = wait(&client, &turn).await;
+    assert_eq!(finished.end, End::Failed);
+    assert!(finished.reply.contains("nothing is done with a message"), "{}", finished.reply);
+
+    let _policy = Policy::serve(&bus).await;
+    let turn = client.send("main", "the known", Options::new()).await.unwrap();
+    assert_eq!(wait(&client, &turn).await.reply, "here");
+    let Some(Seen::Request(request)) = requests.recv().await else { panic!("no request") };
+    let shown = serde_json::to_string(&request).unwrap();
+    assert!(shown.contains("the known") && !shown.contains("the unknown"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_turns_of_a_session_are_cancelled_at_once() {
+    let bus = PrivateBus::start();
+    let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
+    let _tools = Tools::serve(&bus, vec![]).await;
+    let (_models, mut requests) = Models::serve(&bus, vec![Reply::Hang]).await;
+    let (_agentd, client) = Agentd::start(&bus, "").await;
+    let running = client.send("main", "hello", Options::new()).await.unwrap();
+    assert!(matches!(soon("the request", requests.recv()).await, Some(Seen::Request(_))));
+    let waiting = client.send("main", "and then", Options::new()).await.unwrap();
+    assert!(client.cancel("main", "").await.unwrap());
+    for turn in [running, waiting] {
+        assert_eq!(wait(&client, &turn).await.end, End::Cancelled);
+    }
+    assert!(!client.cancel("main", "").await.unwrap(), "nothing is left to cancel");
 }

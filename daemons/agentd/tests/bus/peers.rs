@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use testudo::bus;
 use testudo::fault::Fault;
 use testudo::model::{Completion, CompletionRequest, Finish, ToolCall, Usage};
+use testudo::observation::Observation;
 use testudo::record::Entry;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::{Outcome, Output};
@@ -44,6 +45,7 @@ pub(crate) enum Seen {
     Cancelled,
     Call { session: String, tool: String, arguments: Value, call: String },
     Record(Entry),
+    Told { session: String, observation: Observation },
 }
 
 /// A fake `modeld`.
@@ -203,5 +205,23 @@ impl Audit {
     fn append(&self, record: String, _options: Options) -> u64 {
         self.0.send(Seen::Record(serde_json::from_str(&record).unwrap())).unwrap();
         1
+    }
+}
+
+/// A fake `policyd`, which is told things.
+pub(crate) struct Policy(mpsc::UnboundedSender<Seen>);
+
+impl Policy {
+    pub(crate) async fn serve(on: &PrivateBus) -> (Connection, mpsc::UnboundedReceiver<Seen>) {
+        serve(on, bus::POLICY, bus::POLICY_PATH, Self).await
+    }
+}
+
+#[interface(name = "org.testudo.Policy1")]
+impl Policy {
+    fn observe(&self, session: String, observation: String, _options: Options) -> &'static str {
+        let observation = serde_json::from_str(&observation).unwrap();
+        self.0.send(Seen::Told { session, observation }).unwrap();
+        r#"{"sources":[]}"#
     }
 }

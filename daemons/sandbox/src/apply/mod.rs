@@ -117,7 +117,7 @@ pub fn serve(stream: UnixStream, workspace: &Path) -> Result<(), ZygoteError> {
 fn answer(workspace: &Path, message: Message) -> Reply {
     match serde_json::from_slice(&message.frame) {
         Err(error) => Reply::Refused { call: None, reason: format!("cannot read the request: {error}") },
-        Ok(Request::Run(_) | Request::Probe {}) => Reply::Refused {
+        Ok(Request::Hello {} | Request::Run(_) | Request::Probe {}) => Reply::Refused {
             call: None,
             reason: "cannot run calls here: this runner only applies changes".to_owned(),
         },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::launch::{Place, shell, text};
+use crate::launch::{INVOCATION, Place, shell, text};
 use serde_json::json;
 use testudo_sandbox::client::ClientError;
 use testudo_sandbox::protocol::{BUILTIN_FAILED, Builtin, Limits, Program, Proposed, Run, WriteMode};
@@ -189,6 +189,20 @@ fn a_killed_zygote_takes_its_call_along() {
         assert!(Instant::now() < deadline, "the call outlived its zygote");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_sandbox_says_who_it_is_and_no_call_can_change_or_see_that() {
+    let mut runner = Place::new().zygote();
+    let before = runner.instance.hello().unwrap().unwrap();
+    assert_eq!(before.invocation, INVOCATION);
+    assert!(!before.unit.is_empty());
+    let outcome = runner
+        .instance
+        .run(&shell("env; export INVOCATION_ID=ff; cat /proc/*/environ 2>/dev/null; true"))
+        .unwrap();
+    assert!(!String::from_utf8_lossy(&outcome.stdout).contains(INVOCATION));
+    assert_eq!(runner.instance.hello().unwrap(), Some(before));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use std::process::{Child, Command, Stdio};
 use testudo_sandbox::client::{Instance, Outcome};
 use testudo_sandbox::protocol::{Builtin, Limits, Program, Run};
 
+/// The invocation id that every runner is started with.
+pub(crate) const INVOCATION: &str = "00112233445566778899aabbccddeeff";
+
 /// The user that owns the workspace and runs the calls.
 pub(crate) const WORK: u32 = 65533;
 
@@ -103,6 +106,7 @@ impl Place {
             exec setpriv --reuid {WORK} --regid {WORK} --clear-groups "$binary" "$@" --connection-fd 3"#
         );
         let mut command = Command::new("unshare");
+        command.env("INVOCATION_ID", INVOCATION);
         command.arg("--mount");
         if !network {
             command.arg("--net");

@@ -1,0 +1,107 @@
+//! Stage 6: what was decided is recorded, run in the sandbox, and what it proposes is applied.
+
+use serde_json::json;
+use testudo::action::Phase;
+use testudo::refusal::{Code, Refusal};
+use testudo::tool::Output;
+use testudo_sandbox::changeset::Proposal;
+use testudo_sandbox::protocol::Proposed;
+use tokio::sync::watch;
+
+use super::{Identity, Pipeline, going_on, note};
+use crate::decision::Permit;
+use crate::inflight::Inflight;
+use crate::program::{self, Plan};
+use crate::proposal::Shown;
+
+impl Pipeline {
+    /// Stage 6: records that the call is about to run, and runs what the permit names.
+    pub(super) async fn run(
+        &self,
+        identity: &Identity,
+        permit: Permit,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<(Output, Option<Proposal>), Refusal> {
+        let action = permit.action();
+        let labels = program::labels(&action.tool);
+        let plan = program::plan(&identity.call, action, &self.config)?;
+        self.chronicle.permitted(identity, &permit, "call.decided").await?;
+        going_on(cancelled)?;
+        let run = match plan {
+            Plan::Here(function) => {
+                let content = function(&action.arguments);
+                return Ok((Output { content, labels, ..Output::default() }, None));
+            }
+            Plan::Contained(run) => run,
+        };
+        self.note_inflight(identity, &action.tool, Phase::Call, None)?;
+        let outcome = self.instances.run(&identity.session, *run, permit.bearer(), cancelled).await?;
+        let (mut content, truncated) = program::result(&action.tool, &outcome)?;
+        if let Proposed::Refused { reason } = &outcome.done.changes {
+            note(&mut content, "changes", &json!(format!("none of its changes can be proposed: {reason}")));
+        }
+        // What was cut in the middle has not finished its changes either.
+        let proposal = if truncated && action.tool == "shell.run" {
+            note(
+                &mut content,
+                "changes",
+                &json!("it was killed at the output limit; its changes were dropped"),
+            );
+            None
+        } else {
+            outcome.proposal
+        };
+        Ok((Output { content, labels, truncated, changes: Vec::new(), diff: None }, proposal))
+    }
+
+    /// Stage 6 for a proposal: records the application, and has exactly what was decided applied, once.
+    pub(super) async fn apply(
+        &self,
+        identity: &Identity,
+        permit: Permit,
+        proposal: Proposal,
+        shown: &Shown,
+    ) -> Result<(), Refusal> {
+        let action = permit.action();
+        let decided = action.change_set.as_deref();
+        if proposal.set.digest().ok().as_deref() != decided {
+            return Err(Refusal::new(
+                Code::ConfirmationDenied,
+                "this is not the change set that was decided",
+            ));
+        }
+        self.chronicle.permitted(identity, &permit, "change.decided").await?;
+        let id = format!("ap-{}", uuid::Uuid::new_v4());
+        self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
+        if let Err(unapplied) = self.instances.apply(id.clone(), proposal).await {
+            if !unapplied.certain {
+                self.inflight.keep(&identity.call, &id);
+            }
+            return Err(unapplied.refusal);
+        }
+        self.chronicle.applied(identity, action, &id, &shown.changes).await;
+        Ok(())
+    }
+
+    fn note_inflight(
+        &self,
+        identity: &Identity,
+        tool: &str,
+        phase: Phase,
+        application: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let note = Inflight {
+            call: identity.call.clone(),
+            session: identity.session.clone(),
+            tool: tool.to_owned(),
+            phase,
+            application: application.map(str::to_owned),
+        };
+        self.inflight.note(&note).map_err(|error| {
+            Refusal::new(
+                Code::PluginUnavailable,
+                format!("cannot note the call in the state directory: {error}"),
+            )
+        })
+    }
+}
