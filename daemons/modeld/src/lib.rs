@@ -31,7 +31,7 @@ use running::Running;
 use secret::Secret;
 use service::Models;
 
-/// The most completions at one time.
+/// The most completions of one caller at one time.
 const MOST: usize = 4;
 /// How long completions may go on after the daemon was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);

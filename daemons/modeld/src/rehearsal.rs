@@ -3,9 +3,10 @@
 //! It turns the plain sentences of the last user message into tool calls, one per completion, and after
 //! the last one says what each of them gave. [`answer`] is all of it: a pure function that keeps nothing
 //! between two requests and finds its place in the plan from the outcomes in the conversation.
-//! A call that was refused is reported, and the plan goes on.
+//! A call that was refused is reported, and the plan goes on. What `policyd` wants judged goes to [`judge`].
 
 mod clause;
+mod judge;
 mod plan;
 mod report;
 mod searching;
@@ -15,7 +16,7 @@ mod writing;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use testudo::model::{Completion, CompletionRequest, Finish, Message, Role, ToolCall, Usage};
+use testudo::model::{Completion, CompletionRequest, Finish, Message, Purpose, Role, ToolCall, Usage};
 
 use crate::provider::{Deltas, Provider, ProviderError};
 use plan::Step;
@@ -56,6 +57,9 @@ impl Provider for Rehearsal {
 /// Answers `request`: the next call of the plan, or the report when there is none left.
 pub fn answer(request: &CompletionRequest) -> Completion {
     let messages = &request.messages;
+    if request.purpose == Purpose::Judge {
+        return completion(messages, judge::verdict(messages), Vec::new());
+    }
     let asked = messages.iter().rposition(|message| message.role == Role::User);
     let (said, since) = match asked.and_then(|at| messages.split_at_checked(at + 1)) {
         Some((said, since)) => (said, since),
@@ -78,6 +82,10 @@ pub fn answer(request: &CompletionRequest) -> Completion {
         }
         None => (report::report(&steps, &outcomes), Vec::new()),
     };
+    completion(messages, text, tool_calls)
+}
+
+fn completion(messages: &[Message], text: String, tool_calls: Vec<ToolCall>) -> Completion {
     let finish = if tool_calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
     let usage = Usage { input_tokens: messages.iter().map(words).sum(), output_tokens: count(&text) };
     Completion { text, tool_calls, usage, finish, model: NAME.to_owned(), provider: NAME.to_owned() }

@@ -1,4 +1,4 @@
-//! The completions under way: how many there may be, whose they are, and how each is stopped.
+//! The completions under way: how many each caller may have, whose they are, and how each is stopped.
 //!
 //! A completion is known by its caller's unique bus name and the caller's own id, so that nobody can
 //! touch another's. It is under way from [`Running::begin`] until its [`Slot`] is dropped; the daemon is
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 /// Why a completion cannot begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// As many as may be are under way.
+    /// The caller has as many under way as it may.
     #[error("cannot begin another completion: {most} are under way, try again when one has ended")]
     Busy {
         /// The most at one time.
@@ -45,7 +45,7 @@ struct Table {
 }
 
 impl Running {
-    /// A table for at most `most` at one time.
+    /// A table for at most `most` of one caller at one time.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, table: Mutex::default(), count: watch::Sender::new(0) })
     }
@@ -60,7 +60,8 @@ impl Running {
         if table.slots.contains_key(&key) {
             return Err(Refused::Duplicate);
         }
-        if table.slots.len() >= self.most {
+        // Each caller has its own share, so that a busy agent cannot keep a judge from being asked. The bus lets two call.
+        if table.slots.keys().filter(|(owner, _)| owner == caller).count() >= self.most {
             return Err(Refused::Busy { most: self.most });
         }
         let stop = Arc::new(Notify::new());
@@ -165,8 +166,9 @@ mod tests {
         let running = Running::new(2);
         let first = running.begin(":1.1", "a").unwrap();
         assert_eq!(running.begin(":1.1", "a").unwrap_err(), Refused::Duplicate);
-        let _second = running.begin(":1.2", "a").unwrap();
-        assert_eq!(running.begin(":1.1", "b").unwrap_err(), Refused::Busy { most: 2 });
+        let _second = running.begin(":1.1", "b").unwrap();
+        assert_eq!(running.begin(":1.1", "c").unwrap_err(), Refused::Busy { most: 2 });
+        let _others = running.begin(":1.2", "a").unwrap();
         drop(first);
         let _third = running.begin(":1.1", "a").unwrap();
         running.close();

@@ -1,7 +1,8 @@
 //! `org.testudo.Models1`: completions, one provider, pieces of text to the caller alone.
 //!
 //! Limits are checked before anything is parsed. Who may call is decided by the bus policy; what is
-//! under way belongs to the connection that began it and ends when that leaves the bus.
+//! under way belongs to the connection that began it and ends when that leaves the bus. `policyd` gets verdicts and
+//! nothing else, and nobody else gets them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testudo::bus;
 use testudo::fault::Fault;
+use testudo::identity::{Caller, Daemon, Principal};
 use testudo::limits;
-use testudo::model::{Completion, CompletionRequest, Finish, Usage};
+use testudo::model::{Completion, CompletionRequest, Finish, Purpose, Usage};
 use testudo::options::GivenOptions;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
@@ -69,6 +71,7 @@ impl Models {
         let caller = sender(&header)?;
         check_id(id)?;
         let request = self.understood(request, GivenOptions::new(options))?;
+        check_purpose(&request, &Caller::of(&header, emitter.connection()).await?.principal)?;
         let slot = self.running.begin(caller, id).map_err(|refused| match refused {
             Refused::Busy { .. } => Fault::Busy(refused.to_string()),
             Refused::Duplicate => Fault::InvalidArgument(refused.to_string()),
@@ -240,6 +243,18 @@ async fn still_there(emitter: &SignalEmitter<'_>, caller: &UniqueName<'_>) -> Re
     Err(Fault::Denied("the caller left the bus".into()))
 }
 
+/// What decides must not act: a verdict is asked for without tools, by `policyd` and by nobody else.
+fn check_purpose(request: &CompletionRequest, caller: &Principal) -> Result<(), Fault> {
+    let judging = request.purpose == Purpose::Judge;
+    if judging != matches!(caller, Principal::Daemon(Daemon::Policyd)) {
+        return Err(Fault::Denied(format!("{caller} may not ask for this kind of completion")));
+    }
+    if judging && !request.tools.is_empty() {
+        return Err(Fault::InvalidArgument("a judge has no tools".into()));
+    }
+    Ok(())
+}
+
 fn check_id(id: &str) -> Result<(), Fault> {
     if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
@@ -253,5 +268,31 @@ fn fault(error: &ProviderError, text: String) -> Fault {
         ProviderError::RateLimited { .. } => Fault::Busy(text),
         ProviderError::TooLarge { .. } => Fault::TooLarge(text),
         _ => Fault::Unavailable(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testudo::model::{Message, ToolSpec};
+
+    #[test]
+    fn only_policyd_gets_verdicts_and_nothing_else() {
+        let tool = ToolSpec { name: "echo".into(), description: String::new(), parameters: json!({}) };
+        let request = |purpose, tools: &[ToolSpec]| CompletionRequest {
+            purpose,
+            ..CompletionRequest::new(vec![Message::user("x")], tools.to_vec())
+        };
+        let (policyd, agentd) = (Principal::Daemon(Daemon::Policyd), Principal::Daemon(Daemon::Agentd));
+        assert!(check_purpose(&request(Purpose::Judge, &[]), &policyd).is_ok());
+        assert!(check_purpose(&request(Purpose::Talk, std::slice::from_ref(&tool)), &agentd).is_ok());
+        for (purpose, tools, caller) in [
+            (Purpose::Judge, vec![], &agentd),
+            (Purpose::Judge, vec![], &Principal::Operator("root".into())),
+            (Purpose::Talk, vec![], &policyd),
+            (Purpose::Judge, vec![tool], &policyd),
+        ] {
+            assert!(check_purpose(&request(purpose, &tools), caller).is_err(), "{purpose:?} {caller}");
+        }
     }
 }

@@ -127,7 +127,7 @@ async fn completions_are_cancelled_by_their_caller_only_and_counted() {
     for _ in 0..4 {
         soon(deltas.next()).await.unwrap();
     }
-    is_error(complete(&other, "c9", &request("hi")).await, "Busy");
+    is_error(complete(&models, "c9", &request("hi")).await, "Busy");
     assert!(!other.cancel("c0").await.unwrap());
     assert!(!models.cancel("c9").await.unwrap());
     for at in 0..4 {
@@ -142,6 +142,35 @@ async fn completions_are_cancelled_by_their_caller_only_and_counted() {
         hung_up += usize::from(server.next().await == Seen::HungUp);
     }
     assert!(process.records.lock().unwrap().iter().all(|record| record["detail"]["finish"] == "cancelled"));
+}
+
+#[tokio::test]
+async fn a_busy_caller_leaves_the_others_their_share() {
+    let server = Server::playing(
+        vec![vec![stream(), text("a"), Act::Hold]; 4].into_iter().chain([saying("yes")]).collect(),
+    )
+    .await;
+    let process = Process::start(&config(&server), KEY).await;
+    let (busy, other) = (process.models().await, process.models().await);
+    let mut deltas = busy.receive_delta().await.unwrap();
+    for at in 0..4 {
+        let busy = busy.clone();
+        tokio::spawn(async move { complete(&busy, &format!("c{at}"), &request("hi")).await });
+    }
+    for _ in 0..4 {
+        soon(deltas.next()).await.unwrap();
+    }
+    assert_eq!(complete(&other, "a", &request("hi")).await.unwrap().text, "yes");
+}
+
+#[tokio::test]
+async fn a_verdict_is_for_policyd_alone() {
+    let process = Process::start("", KEY).await;
+    let judging = serde_json::to_string(&CompletionRequest {
+        purpose: testudo::model::Purpose::Judge,
+        ..CompletionRequest::new(vec![Message::user("hi")], Vec::new())
+    });
+    is_error(complete(&process.models().await, "a", &judging.unwrap()).await, "Denied");
 }
 
 #[tokio::test]
