@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{approvals, audit, call, chat, config, manual, policy, send, session};
+use crate::{approvals, audit, call, chat, config, leases, manual, otp, policy, rules, send, session, stop};
 
 /// What stands at the end of the main help and in the man page.
 const AFTER: &str = "\
@@ -44,15 +44,36 @@ pub enum Command {
     Approve(approvals::ApproveArgs),
     /// Say no to an action that waits.
     Deny(approvals::DenyArgs),
+    /// List the yeses that hold for longer than once.
+    #[command(
+        after_help = "JSON: [{id, scope, session, requester, tool, phase, exactly, freely, paths, rules, weight, by, given_at,\n\
+        expires_at}]\n\nExample: testudoctl leases"
+    )]
+    Leases,
+    /// End a lease: what it covered is asked about again.
+    Revoke(leases::RevokeArgs),
+    /// One-time codes, for approvals that want one.
+    Otp(otp::Args),
     /// Read and verify the record.
     Audit(audit::Args),
     /// Check policy files and ask what the policy would decide.
     Policy(policy::Args),
+    /// Show the rules in plain language, and switch one off for a session.
+    Rules(rules::Args),
     /// List and show conversations.
     Session(session::Args),
+    /// Stop a session at once: what runs is ended, and nothing starts until it is resumed.
+    Stop(stop::StopArgs),
+    /// Let a stopped session go on.
+    Resume(stop::ResumeArgs),
+    /// List what is stopped.
+    #[command(
+        after_help = "JSON: {all: {by, at} | null, sessions: {NAME: {by, at}}}\n\nExample: testudoctl stops"
+    )]
+    Stops,
     /// Show whether every daemon is there and the record is whole.
     #[command(
-        after_help = "JSON: {ok, daemons:[{daemon, bus_name, owned, unit, state, status}], chain, approvals, sessions};\n\
+        after_help = "JSON: {ok, daemons:[{daemon, bus_name, owned, unit, state, status}], chain, approvals, sessions, stops};\n\
         what could not be asked is null.\nExit status: 1 when a daemon is missing or the record is broken.\n\n\
         Example: testudoctl status"
     )]

@@ -13,6 +13,8 @@ use crate::screen;
 
 /// Wrong usage, as `clap` has it.
 pub const EXIT_USAGE: u8 = 2;
+/// A line of a data file cannot be (`EX_DATAERR`).
+pub const EXIT_DATA: u8 = 65;
 /// A file has mistakes (`EX_CONFIG`).
 pub const EXIT_CONFIG: u8 = 78;
 
@@ -54,6 +56,9 @@ pub enum Failure {
     /// There is no such thing, or it may not be.
     #[error("{0}")]
     Refused(String),
+    /// A line of a data file cannot be.
+    #[error("{0}")]
+    Line(String),
     /// The answer has been shown, and it is a no.
     #[error("refused")]
     Shown,
@@ -68,6 +73,7 @@ impl Failure {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Usage(_) => EXIT_USAGE,
+            Self::Line(_) => EXIT_DATA,
             Self::Mistakes => EXIT_CONFIG,
             _ => 1,
         }
@@ -144,7 +150,9 @@ fn remedy(error: &zbus::Error) -> Option<&'static str> {
         zbus::Error::FDO(inner) if matches!(**inner, Fdo::AccessDenied(_) | Fdo::AuthFailed(_)) => {
             Some("only root and the group testudo may: `usermod -aG testudo USER`, then log in again")
         }
-        zbus::Error::MethodError(name, _, _) if name.as_str() == "org.testudo.Error.Denied" => {
+        zbus::Error::MethodError(name, Some(text), _)
+            if name.as_str() == "org.testudo.Error.Denied" && text.starts_with("only an operator") =>
+        {
             Some("only root and the group testudo may: `usermod -aG testudo USER`, then log in again")
         }
         // The daemon's own words already say what it lacks.

@@ -1,7 +1,7 @@
 //! The human's hand: one command to talk to the agent, answer its questions, and read the record.
 //!
 //! Layout: [`cli`] is the command line, with one module per noun beside it ([`chat`], [`send`], [`call`],
-//! [`approvals`], [`audit`], [`policy`], [`session`], [`config`], [`status`], [`doctor`], [`manual`]).
+//! [`approvals`], [`leases`], [`otp`], [`audit`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`doctor`], [`manual`]).
 //! [`link`] speaks to the daemons, [`failure`] says what went wrong and what helps, [`page`] writes the answer
 //! for people or as JSON, [`render`] lays things out for people. Nothing that somebody else wrote reaches the
 //! terminal but through [`screen`].
@@ -14,16 +14,20 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod failure;
+pub mod leases;
 pub mod link;
 pub mod manual;
+pub mod otp;
 pub mod page;
 pub mod paint;
 pub mod policy;
 pub mod render;
+pub mod rules;
 pub mod screen;
 pub mod send;
 pub mod session;
 pub mod status;
+pub mod stop;
 pub mod systemd;
 
 use std::ffi::OsString;
@@ -65,10 +69,17 @@ async fn dispatch(command: Command, page: &Page) -> Result<(), Failure> {
         Command::Approvals(args) => approvals::list(args, page).await,
         Command::Approve(args) => approvals::approve(args, page).await,
         Command::Deny(args) => approvals::deny(args, page).await,
+        Command::Leases => leases::list(page).await,
+        Command::Revoke(args) => leases::revoke(args, page).await,
+        Command::Otp(args) => otp::run(args, page).await,
         Command::Audit(args) => audit::run(args, page).await,
         Command::Policy(args) => policy::run(args, page).await,
+        Command::Rules(args) => rules::run(args, page).await,
         Command::Session(args) => session::run(args, page).await,
         Command::Status => status::run(page).await,
+        Command::Stop(args) => stop::stop(args, page).await,
+        Command::Resume(args) => stop::resume(args, page).await,
+        Command::Stops => stop::list(page).await,
         Command::Doctor => doctor::run(page).await,
         Command::Config(args) => config::run(args, page),
         Command::Man => manual::man(page),

@@ -68,7 +68,9 @@ fn describe(command: &clap::Command, parent: &str, out: &mut String) {
         for sub in command.get_subcommands() {
             describe(sub, &format!("{name} "), out);
         }
-        return;
+        if command.is_subcommand_required_set() {
+            return;
+        }
     }
     let mut heading = format!("\\fB{}\\fR", roff(&name));
     let arguments = || command.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_hide_set());

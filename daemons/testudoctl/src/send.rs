@@ -16,7 +16,7 @@ use crate::screen;
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "JSON: {session, turn}; with --wait {session, turn, reply, end, calls:[{id, tool, verdict, error, duration_ms}]},\n\
-    where end is replied, cancelled, turn-limit or failed.\n\
+    where end is replied, cancelled, turn-limit, blocked or failed.\n\
     Exit status: 1 when the turn did not end with a reply.\n\n\
     Example: testudoctl send --wait \"list the files here\""
 )]
@@ -30,6 +30,12 @@ pub struct Args {
     /// Wait for the reply. On a terminal, what waits for an approval meanwhile is said.
     #[arg(long)]
     pub wait: bool,
+    /// Nobody watches: what needs an answer and has no approver is parked, and the turn ends as blocked.
+    #[arg(long)]
+    pub unattended: bool,
+    /// The operator to whom its questions go.
+    #[arg(long, value_name = "USER")]
+    pub approver: Option<String>,
 }
 
 /// Runs `send`.
@@ -39,12 +45,17 @@ pub struct Args {
 pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
     let link = Link::open().await?;
     let agent = link.agent().await?;
+    let mut options = Options::new();
+    if args.unattended {
+        options.insert("unattended", true.into());
+    }
+    if let Some(approver) = &args.approver {
+        options.insert("approver", approver.as_str().into());
+    }
     // Asked for before the turn begins, so that no question is missed.
     let hints = args.wait.then(|| Hints::start(&link, &args.session));
-    let turn = agent
-        .send(&args.session, &args.text.join(" "), Options::new())
-        .await
-        .doing("send that to the agent")?;
+    let turn =
+        agent.send(&args.session, &args.text.join(" "), options).await.doing("send that to the agent")?;
     if !args.wait {
         if page.is_json() {
             page.json(&json!({"session": args.session, "turn": turn}))?;

@@ -1,7 +1,7 @@
 //! `testudoctl session`: conversations.
 
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
@@ -9,6 +9,7 @@ use crate::page::Page;
 use crate::paint::Paint;
 use crate::render::{self, gutter::Gutter};
 use crate::screen;
+use crate::stop::{self, Stops};
 
 /// Characters of a tool's outcome in a transcript.
 const OUTCOME: usize = 200;
@@ -24,7 +25,7 @@ pub struct Args {
 enum Command {
     /// List conversations.
     #[command(
-        after_help = "JSON: [{session, started_at, last_at, messages, turns, running}]\n\nExample: testudoctl session list"
+        after_help = "JSON: [{session, started_at, last_at, messages, turns, running, blocked, stopped}]; stopped is null or {by, at}\n\nExample: testudoctl session list"
     )]
     List,
     /// Show one conversation.
@@ -45,7 +46,8 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
     let link = Link::open().await?;
     match args.command {
         Command::List => {
-            let sessions = sessions(&link).await?;
+            let mut sessions = sessions(&link).await?;
+            mark_stopped(&mut sessions, &stop::stops(&link).await.unwrap_or_default());
             if page.is_json() {
                 return Ok(page.json(&sessions)?);
             }
@@ -75,6 +77,17 @@ pub async fn sessions(link: &Link) -> Result<Vec<Value>, Failure> {
     link::read("agentd", &link.agent().await?.sessions().await.doing("list the sessions")?)
 }
 
+/// Notes which of them are stopped.
+fn mark_stopped(sessions: &mut [Value], stops: &Stops) {
+    for session in sessions {
+        let name = text(session, "session");
+        let stopped = json!(stops.all.as_ref().or_else(|| stops.sessions.get(name)));
+        if let Some(members) = session.as_object_mut() {
+            members.insert("stopped".to_owned(), stopped);
+        }
+    }
+}
+
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
@@ -92,10 +105,25 @@ pub fn listed(sessions: &[Value], paint: Paint) -> String {
             "{} {turns:>4} turns  since {}{}\n",
             paint.bold(&format!("{:<20}", screen::brief(text(session, "session"), 40))),
             screen::brief(text(session, "started_at"), 30),
-            if running { paint.yellow("  running") } else { String::new() }
+            state(session, running, paint)
         ));
     }
     out
+}
+
+/// What stands in the way of a conversation, or that it goes on right now.
+fn state(session: &Value, running: bool, paint: Paint) -> String {
+    let is =
+        |key: &str| session.get(key).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)));
+    if is("stopped") {
+        paint.red("  stopped")
+    } else if running {
+        paint.yellow("  running")
+    } else if is("blocked") {
+        paint.yellow("  blocked: a question waits for an answer")
+    } else {
+        String::new()
+    }
 }
 
 fn transcript(session: &Value, width: Option<usize>, paint: Paint) -> String {
@@ -126,7 +154,6 @@ fn transcript(session: &Value, width: Option<usize>, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_transcript_reads_in_order_and_is_harmless() {

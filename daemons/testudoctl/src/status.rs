@@ -8,6 +8,7 @@ use crate::failure::{Doing as _, Failure};
 use crate::link::Link;
 use crate::page::Page;
 use crate::paint::Paint;
+use crate::stop::{self, Stops};
 use crate::{approvals, audit, screen, session, systemd};
 
 /// Each daemon with its bus name.
@@ -40,6 +41,7 @@ struct Status {
     chain: Option<Verification>,
     approvals: Option<usize>,
     sessions: Option<usize>,
+    stops: Option<Stops>,
 }
 
 /// Runs `status`.
@@ -77,8 +79,9 @@ async fn ask(link: &Link) -> Result<Status, Failure> {
     let chain = audit::verify(&link.audit().await?).await.ok();
     let approvals = approvals::pending(&link.policy().await?, None).await.ok().map(|list| list.len());
     let sessions = session::sessions(link).await.ok().map(|list| list.len());
+    let stops = stop::stops(link).await.ok();
     let ok = daemons.iter().all(|daemon| daemon.owned) && chain.as_ref().is_some_and(|chain| chain.ok);
-    Ok(Status { ok, daemons, chain, approvals, sessions })
+    Ok(Status { ok, daemons, chain, approvals, sessions, stops })
 }
 
 fn shown(status: &Status, paint: Paint) -> String {
@@ -110,6 +113,9 @@ fn shown(status: &Status, paint: Paint) -> String {
     out.push_str(&format!("record     {record}\n"));
     out.push_str(&format!("approvals  {waiting} waiting\n"));
     out.push_str(&format!("sessions   {}\n", count(status.sessions)));
+    if let Some(stops) = &status.stops {
+        out.push_str(&stop::lines(stops, paint));
+    }
     out
 }
 
@@ -133,6 +139,7 @@ mod tests {
             chain: None,
             approvals: Some(2),
             sessions: None,
+            stops: None,
         };
         assert_eq!(
             shown(&status, Paint::new(false)),

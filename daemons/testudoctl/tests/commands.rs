@@ -58,6 +58,12 @@ fn every_command_has_help_with_an_example() {
         "audit verify",
         "policy check",
         "policy explain",
+        "policy test",
+        "policy simulate",
+        "policy replay",
+        "policy update",
+        "policy revert",
+        "policy show",
         "config check",
         "session list",
         "session show",
@@ -156,6 +162,42 @@ fn a_reader_that_leaves_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
+}
+
+/// The shipped policy as a system is built with it: no daemon, no bus.
+#[test]
+fn policies_are_checked_and_tried_offline() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/default.toml");
+    let shipped = shipped.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mistaken = put("mistaken.toml", "[[rule]]\nname = \"a\"\naction = \"alow\"\nmatch = {}\n");
+    let mine =
+        put("mine.toml", "[[rule]]\nname = \"quiet\"\naction = \"deny\"\nmatch = { tool = \"echo\" }\n");
+    put(
+        "mine.cases.toml",
+        "[[case]]\nname = \"echo\"\ntool = \"echo\"\neffect = \"read\"\nphase = \"call\"\nexpect = \"allow\"\n",
+    );
+    for (arguments, status, expected) in [
+        (&["policy", "check", shipped][..], 0, "default.toml: "),
+        (
+            &["policy", "check", shipped, &mistaken],
+            78,
+            "mistaken.toml:3:10: expected one of allow, ask, deny",
+        ),
+        (&["policy", "test", shipped], 0, " 0 wrong"),
+        (&["policy", "test", &mistaken], 78, "mistaken.toml:3:10"),
+        (&["policy", "test", shipped, &mine], 1, "mine.cases.toml:6:10"),
+    ] {
+        let output = testudoctl(arguments);
+        let said = format!("{}{}", out(&output), err(&output));
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
 }
 
 /// To bring it in step: `cargo run -p testudoctl -- man > docs/man/testudoctl.1`.

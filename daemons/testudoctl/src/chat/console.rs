@@ -41,8 +41,13 @@ pub enum Heard {
 pub enum Question {
     /// Something to say.
     Say,
-    /// The answer to this approval.
-    Answer(String),
+    /// The answer to an approval.
+    Answer {
+        /// Which one.
+        id: String,
+        /// What can be typed.
+        keys: String,
+    },
 }
 
 enum Reply {
@@ -164,7 +169,7 @@ fn read(question: &Question, draft: &str, pause: &Arc<AtomicBool>, colours: bool
         .use_bracketed_paste(true)
         .with_break_signal(pause.clone())
         .with_poll_interval(POLL);
-    if matches!(question, Question::Answer(_)) {
+    if matches!(question, Question::Answer { .. }) {
         // What was typed before the question could be seen is not its answer.
         let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
     } else if let Some(history) = history() {
@@ -221,9 +226,7 @@ impl Prompt for Asked {
     fn render_prompt_left(&self) -> Cow<'_, str> {
         match &self.0 {
             Question::Say => Cow::Borrowed(""),
-            Question::Answer(id) => {
-                Cow::Owned(format!("{}? y once · s session · n [reason] ", crate::screen::line(id)))
-            }
+            Question::Answer { id, keys } => Cow::Owned(format!("{}? {keys} ", crate::screen::line(id))),
         }
     }
 

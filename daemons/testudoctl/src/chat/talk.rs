@@ -19,20 +19,21 @@ use testudo::turn::{Event, Finished};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::approvals::{self, ForHowLong};
+use crate::approvals::{self, Yes};
 use crate::chat::console::{Console, Heard, Question};
 use crate::chat::order::{self, Answer, Order};
 use crate::chat::transcript::Transcript;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
-use crate::{screen, session, status};
+use crate::{render, screen, session, status};
 
 /// How much later than the answer of `Wait` the last event may come.
 const GRACE: Duration = Duration::from_millis(300);
 
 mod happened;
 mod questions;
+mod rules;
 
 use happened::{Happened, Streams};
 
@@ -135,7 +136,9 @@ impl Talk {
     /// What the person is asked now: an approval before anything else.
     fn question(&self) -> Option<Question> {
         match (self.waiting.first(), &self.turn) {
-            (Some(approval), _) => Some(Question::Answer(approval.id.clone())),
+            (Some(approval), _) => {
+                Some(Question::Answer { id: approval.id.clone(), keys: render::approval::keys(approval) })
+            }
             (None, None) => Some(Question::Say),
             (None, Some(_)) => None,
         }
@@ -190,19 +193,22 @@ impl Talk {
             return Ok(());
         };
         if !self.console.is_terminal() && !line.trim().is_empty() {
-            let asked = if let Question::Answer(id) = &question { format!("{id}? ") } else { String::new() };
+            let asked = match &question {
+                Question::Answer { id, .. } => format!("{id}? "),
+                Question::Say => String::new(),
+            };
             let echo = self.transcript.echo(&asked, &line);
             self.print(echo).await?;
         }
         match question {
             Question::Say => self.order(order::order(&line)).await,
-            Question::Answer(id) => match order::answer(&line) {
+            Question::Answer { id, keys } => match order::answer(&line) {
                 Answer::Order(order) => self.order(order).await,
-                Answer::Once => self.approve(&id, ForHowLong::Once).await,
-                Answer::Session => self.approve(&id, ForHowLong::Session).await,
+                Answer::Yes(scope, code) => self.approve(&id, Yes { scope, code, ..Yes::default() }).await,
+                Answer::Whole => self.show_whole(&id).await,
                 Answer::No(reason) => self.deny(&id, &reason).await,
                 Answer::Unclear if line.trim().is_empty() => Ok(()),
-                Answer::Unclear => self.note("y once · s for this session · n [reason] no · /help").await,
+                Answer::Unclear => self.note(&format!("{keys} · /help")).await,
             },
         }
     }
@@ -223,6 +229,8 @@ impl Talk {
             },
             Order::Approve(id) => self.take_up(&id).await,
             Order::Deny(id, reason) => self.deny(&id, &reason).await,
+            Order::Rules => self.rules().await,
+            Order::Switch(rule, enabled) => self.switch(&rule, enabled).await,
             Order::Sessions => match session::sessions(&self.link).await {
                 Ok(list) => self.laid_out(&session::listed(&list, self.page.paint())).await,
                 Err(failure) => self.failed(&failure).await,
@@ -327,7 +335,7 @@ impl Talk {
             return Ok(());
         }
         if self.ahead.is_none()
-            && let Some(Question::Answer(id)) = question
+            && let Some(Question::Answer { id, .. }) = question
         {
             let id = screen::line(&id);
             self.note(&format!("there is no more input: answer with testudoctl approve {id}, or deny {id}"))

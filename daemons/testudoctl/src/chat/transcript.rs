@@ -92,6 +92,9 @@ impl Transcript {
             End::TurnLimit => {
                 out.push_str(&format!("{}\n", paint.yellow("■ stopped: too many steps in one turn")));
             }
+            End::Blocked => {
+                out.push_str(&format!("{}\n", paint.yellow("■ blocked: it waits for a person elsewhere")));
+            }
             End::Failed => out.push_str(&format!("{}\n", paint.red("■ the turn failed"))),
         }
         // A little air before the next prompt.
@@ -130,12 +133,7 @@ impl Transcript {
         if self.page.is_json() {
             return line(&json!({"event": "approval-resolved", "resolution": outcome}));
         }
-        let text = render::approval::settled(
-            &outcome.id,
-            outcome.state,
-            outcome.reason.as_deref(),
-            self.page.paint(),
-        );
+        let text = render::approval::answered(outcome, self.page.paint());
         format!("{}{text}\n", self.close())
     }
 

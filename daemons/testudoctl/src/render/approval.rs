@@ -1,65 +1,72 @@
 //! The question to a person: everything that a yes would be a yes to.
 
 use jiff::Timestamp;
-use testudo::action::Phase;
-use testudo::approval::{Approval, State};
+use testudo::approval::{Approval, Outcome, Scope, Section, State};
 use testudo::change::ChangeSummary;
+use testudo::verdict::Weight;
 
 use crate::paint::Paint;
-use crate::render::{arguments, clock, diff, gutter};
+use crate::render::{clock, diff, gutter};
 use crate::screen;
 
 const BAR: &str = "│ ";
+/// Columns of the bar and of the heading behind it.
 const INDENT: usize = 2;
+const HEADING: usize = 8;
 
-/// The whole question.
+/// The whole question, in the words of `policyd`; only the layout is ours.
 pub fn card(approval: &Approval, now: Timestamp, width: Option<usize>, paint: Paint) -> String {
     let bar = paint.yellow(BAR);
-    let says = |text: &str| gutter::Gutter::new(bar.clone(), INDENT, width).whole(text);
-    let mut out = String::new();
-    let title = format!("{} {}", paint.yellow("╭─ approval"), paint.bold(&screen::line(&approval.id)));
-    out.push_str(&format!("{title}\n"));
-    out.push_str(&says(&headline(approval)));
-    out.push_str(&arguments::full(&approval.arguments, &bar, INDENT, width, paint));
-    for reason in &approval.reasons {
-        let text = format!("{}: {}", screen::line(&reason.rule), screen::line(&reason.text));
-        out.push_str(&says(&format!("why     {text}")));
-    }
-    for change in &approval.changes {
-        out.push_str(&gutter::exact([changed(change)], &bar, INDENT, width, |_, part| paint.cyan(part)));
-    }
-    if let Some(text) = approval.diff.as_deref().filter(|text| !text.is_empty()) {
-        out.push_str(&format!("{}\n", bar.trim_end()));
-        out.push_str(&diff::show(text, &bar, INDENT, width, paint));
-        out.push_str(&format!("{}\n", bar.trim_end()));
+    let mut out = format!("{} {}\n", paint.yellow("╭─ approval"), paint.bold(&screen::line(&approval.id)));
+    for section in &approval.rendering {
+        out.push_str(&laid_out(section, &bar, width, paint));
     }
     let digest: String = approval.digest.chars().take(12).collect();
-    out.push_str(&says(&format!(
-        "session {} · asked by {} · expires {} · digest {}",
-        screen::line(&approval.session),
-        screen::line(&approval.requester.to_string()),
-        clock::until(&approval.expires_at, now),
-        screen::line(&digest),
-    )));
-    if !approval.approvable {
-        out.push_str(&says("It cannot be shown whole, so it cannot be approved: only no is possible."));
-    }
+    let last =
+        format!("expires {} · digest {}", clock::until(&approval.expires_at, now), screen::line(&digest));
+    out.push_str(&gutter::Gutter::new(bar, INDENT, width).whole(&last));
     out.push_str(&format!("{}\n", paint.yellow("╰─")));
     out
 }
 
-/// What would happen, in a few words.
-pub fn headline(approval: &Approval) -> String {
-    let tool = screen::line(&approval.tool);
-    let effect = approval.effect.word();
-    match approval.phase {
-        Phase::Apply => {
-            let count = approval.changes.len();
-            let files = if count == 1 { "1 path".to_owned() } else { format!("{count} paths") };
-            format!("{tool} wants to change {files} of the workspace (apply · {effect})")
-        }
-        Phase::Call => format!("{tool} wants to run (call · {effect})"),
+/// One section: a diff between two empty lines, anything else behind its heading.
+fn laid_out(section: &Section, bar: &str, width: Option<usize>, paint: Paint) -> String {
+    let heading = screen::brief(&section.heading, HEADING - 1);
+    if heading == "diff" {
+        let (blank, text) = (bar.trim_end(), section.lines.join("\n"));
+        return format!("{blank}\n{}{blank}\n", diff::show(&text, bar, INDENT, width, paint));
     }
+    let prefix = format!("{bar}{}", " ".repeat(HEADING));
+    let indent = INDENT + HEADING;
+    let body: String = if matches!(heading.as_str(), "what" | "changes") {
+        let lines = section.lines.iter().map(|line| screen::source_line(line));
+        let colour = |part: &str| if heading == "changes" { paint.cyan(part) } else { part.to_owned() };
+        gutter::exact(lines, &prefix, indent, width, |_, part| colour(part))
+    } else {
+        let lines = section.lines.iter();
+        lines.map(|line| gutter::Gutter::new(prefix.clone(), indent, width).whole(line)).collect()
+    };
+    let warns = heading == "beware";
+    let heading = format!("{heading:<HEADING$}");
+    let heading = if warns { paint.red(&heading) } else { paint.bold(&heading) };
+    match body.strip_prefix(&prefix) {
+        Some(rest) => format!("{bar}{heading}{rest}"),
+        None => body,
+    }
+}
+
+/// What a person can type as an answer.
+pub fn keys(approval: &Approval) -> String {
+    let lasting = approval.scopes.contains(&Scope::Session);
+    let yes = match (approval.approvable, approval.cut, approval.approve_by) {
+        (false, ..) => None,
+        (_, true, _) => Some("w the whole of it"),
+        (_, _, Weight::Otp) if lasting => Some("y CODE once · s CODE session"),
+        (_, _, Weight::Otp) => Some("y CODE once"),
+        _ if lasting => Some("y once · s session"),
+        _ => Some("y once"),
+    };
+    yes.into_iter().chain(["n [reason]"]).collect::<Vec<_>>().join(" · ")
 }
 
 /// One changed path.
@@ -93,11 +100,29 @@ pub fn settled(id: &str, state: State, answer: Option<&str>, paint: Paint) -> St
     }
 }
 
+/// How a person's answer was taken, in one line.
+pub fn answered(outcome: &Outcome, paint: Paint) -> String {
+    let lasts = match outcome.scope {
+        None | Some(Scope::Once) => String::new(),
+        Some(Scope::Session) => " for this session".to_owned(),
+        Some(Scope::Until) => " for a time".to_owned(),
+        Some(Scope::Always) => " for always".to_owned(),
+    };
+    let lease = outcome.lease.as_deref();
+    let lease = lease.map_or_else(String::new, |id| format!(" ({})", screen::line(id)));
+    match outcome.state {
+        State::Approved | State::Redeemed => {
+            paint.green(&format!("✓ {} approved{lasts}{lease}", screen::line(&outcome.id)))
+        }
+        other => settled(&outcome.id, other, outcome.reason.as_deref(), paint),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use serde_json::json;
-    use testudo::action::Effect;
+    use testudo::action::{Effect, Phase};
     use testudo::identity::{Daemon, Principal};
     use testudo::verdict::{Reason, Verdict};
 
@@ -132,57 +157,86 @@ pub(crate) mod tests {
             ),
             approvable: true,
             light: false,
+            approve_by: Weight::Reply,
+            scopes: Scope::ALL.to_vec(),
+            calls: 1,
+            route: None,
+            parked: false,
+            origins: std::collections::BTreeMap::new(),
+            rendering: [
+                (
+                    "what",
+                    &["fs.write wants to change 1 path", "content \"hi\"", "path    \"notes/a.txt\""][..],
+                ),
+                ("changes", &["add     notes/a.txt (2 bytes, mode 0644)"]),
+                ("diff", &["--- /dev/null", "+++ b/notes/a.txt", "@@ -0,0 +1 @@", "+hi"]),
+                ("undo", &["by removing what is new"]),
+                ("why", &["confirm-changes: this changes files of the workspace"]),
+            ]
+            .map(|(heading, lines)| Section {
+                heading: heading.into(),
+                lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            })
+            .to_vec(),
+            cut: false,
+            seen: "00".into(),
             state: State::Pending,
             answer: None,
         }
     }
 
+    fn shown(approval: &Approval, width: Option<usize>) -> String {
+        card(approval, "2026-01-01T00:00:00Z".parse().unwrap(), width, Paint::new(false))
+    }
+
     #[test]
     fn a_card_says_everything() {
-        let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let shown = card(&sample(), now, None, Paint::new(false));
         assert_eq!(
-            shown,
+            shown(&sample(), None),
             "\
 ╭─ approval a-1
-│ fs.write wants to change 1 path of the workspace (apply · write)
-│ content \"hi\"
-│ path    \"notes/a.txt\"
-│ why     confirm-changes: this changes files of the workspace
-│ add     notes/a.txt (2 bytes, mode 0644)
+│ what    fs.write wants to change 1 path
+│         content \"hi\"
+│         path    \"notes/a.txt\"
+│ changes add     notes/a.txt (2 bytes, mode 0644)
 │
 │ --- /dev/null
 │ +++ b/notes/a.txt
 │ @@ -0,0 +1 @@
 │ +hi
-│ \\ No newline at end of file
 │
-│ session main · asked by agentd · expires in 5 min · digest 3f2a91b2c4d5
+│ undo    by removing what is new
+│ why     confirm-changes: this changes files of the workspace
+│ expires in 5 min · digest 3f2a91b2c4d5
 ╰─
 "
         );
     }
 
     #[test]
-    fn a_hostile_action_cannot_draw_its_own_card() {
+    fn nothing_draws_its_own_card() {
         let mut approval = sample();
         let hostile = "x\r\n╰─\n\x1b[2J✓ a-1 approved";
-        approval.tool = hostile.into();
-        approval.arguments = json!({hostile: hostile});
-        approval.changes[0].path = hostile.into();
-        approval.diff = Some(hostile.into());
-        approval.reasons[0].text = hostile.into();
-        let shown = card(&approval, "2026-01-01T00:00:00Z".parse().unwrap(), Some(40), Paint::new(false));
+        for section in &mut approval.rendering {
+            section.lines = vec![hostile.into(), format!("{}{hostile}", " ".repeat(200))];
+        }
+        let shown = shown(&approval, Some(40));
         let inside = &shown.lines().collect::<Vec<_>>()[1..shown.lines().count() - 1];
         assert!(inside.iter().all(|line| line.starts_with('│')), "{shown}");
         assert!(!shown.contains(['\u{1b}', '\r']), "{shown}");
     }
 
     #[test]
-    fn what_cannot_be_shown_whole_says_so() {
+    fn the_keys_are_those_that_work() {
         let mut approval = sample();
+        assert_eq!(keys(&approval), "y once · s session · n [reason]");
+        approval.approve_by = Weight::Otp;
+        assert_eq!(keys(&approval), "y CODE once · s CODE session · n [reason]");
+        approval.cut = true;
+        assert_eq!(keys(&approval), "w the whole of it · n [reason]");
         approval.approvable = false;
-        let shown = card(&approval, "2026-01-01T00:00:00Z".parse().unwrap(), None, Paint::new(false));
-        assert!(shown.contains("only no is possible"), "{shown}");
+        assert_eq!(keys(&approval), "n [reason]");
+        let once = Approval { scopes: vec![Scope::Once], ..sample() };
+        assert_eq!(keys(&once), "y once · n [reason]");
     }
 }

@@ -4,15 +4,24 @@ use jiff::Timestamp;
 use testudo::approval::{Approval, Outcome};
 
 use super::Talk;
-use crate::approvals::{self, ForHowLong};
+use crate::approvals::{self, Yes};
 use crate::chat::console::Heard;
 use crate::failure::Failure;
 use crate::screen;
 
 impl Talk {
     pub(super) async fn requested(&mut self, approval: Approval) -> Result<(), Failure> {
-        if self.waiting.iter().any(|known| known.id == approval.id) {
-            return Ok(());
+        if let Some(known) = self.waiting.iter_mut().find(|known| known.id == approval.id) {
+            let calls = approval.calls;
+            if known.calls == calls {
+                return Ok(());
+            }
+            // What a yes is to has changed, so the one that was shown is no longer what waits.
+            let id = screen::line(&approval.id);
+            *known = approval;
+            return self
+                .note(&format!("{calls} identical calls wait for {id} now: a yes lets each happen once"))
+                .await;
         }
         if approval.session != self.session {
             let note = self.transcript.elsewhere(&approval);
@@ -57,10 +66,24 @@ impl Talk {
         Ok(())
     }
 
-    pub(super) async fn approve(&mut self, id: &str, scope: ForHowLong) -> Result<(), Failure> {
+    pub(super) async fn approve(&mut self, id: &str, yes: Yes) -> Result<(), Failure> {
         let Some(approval) = self.waiting.iter().find(|known| known.id == id) else { return Ok(()) };
-        let answer = approvals::yes(&self.policy, approval, scope).await;
+        let answer = approvals::yes(&self.policy, approval, &yes).await;
         self.answered(id, answer).await
+    }
+
+    /// Shows a question with its long values in full; from then on it can be answered yes.
+    pub(super) async fn show_whole(&mut self, id: &str) -> Result<(), Failure> {
+        match approvals::whole(&self.policy, id).await {
+            Ok(approval) => {
+                let card = self.transcript.question(&approval, Timestamp::now());
+                if let Some(known) = self.waiting.iter_mut().find(|known| known.id == id) {
+                    *known = approval;
+                }
+                self.print(card).await
+            }
+            Err(failure) => self.failed(&failure).await,
+        }
     }
 
     pub(super) async fn deny(&mut self, id: &str, reason: &str) -> Result<(), Failure> {
