@@ -48,6 +48,17 @@ in
       '';
     };
 
+    extension.components = lib.mkOption {
+      type = lib.types.attrsOf lib.types.path;
+      default = { };
+      example = lib.literalExpression "{ wide-changes = ./wide-changes.wasm; }";
+      description = ''
+        Extension rules: WebAssembly components that have a say in every decision, by the name that people see in
+        reasons. What one must export is in `policies/extension.wit`. All of them are in force; one that cannot be
+        loaded makes every call be denied.
+      '';
+    };
+
     settings = lib.mkOption {
       type = lib.types.submodule {
         freeformType = format.type;
@@ -84,6 +95,10 @@ in
       description = ''
         `testudo.toml`, one table per daemon. Every key of the file may stand here; the daemons' own parser
         checks the result while the system is built.
+
+        The files of `policyd.rules` that are in the Nix store are checked then, too, and tried on the cases beside
+        them (`NAME.cases.toml`). They are the whole policy: `testudoctl policy update` is refused unless
+        `policyd.amendments` is set to `add` or `replace`.
       '';
     };
   };

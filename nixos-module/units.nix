@@ -3,9 +3,17 @@ let
   cfg = config.services.testudo;
   format = pkgs.formats.toml { };
 
-  # Checked by the parser that the daemons use, so a mistake fails the build and not the boot.
+  # The policy files that are there while the system is built. A path outside of the store is the machine's own.
+  rules = lib.filter (lib.hasPrefix "${builtins.storeDir}/") (map (rule: "${rule}") (lib.toList cfg.settings.policyd.rules));
+  quoted = lib.concatMapStringsSep " " (rule: "'${rule}'") rules;
+
+  # Checked by the parser and the engine that the daemons use, so a mistake fails the build and not the boot.
   configuration = pkgs.runCommand "testudo.toml" { nativeBuildInputs = [ cfg.package ]; } ''
     testudoctl config check ${format.generate "testudo.toml" cfg.settings}
+    ${lib.optionalString (rules != [ ]) ''
+      testudoctl policy check ${quoted}
+      testudoctl policy test ${quoted}
+    ''}
     cp ${format.generate "testudo.toml" cfg.settings} $out
   '';
 
@@ -13,6 +21,9 @@ let
 
   apiKey = "testudo.modeld.api-key";
   daemons = [ "agentd" "auditd" "modeld" "policyd" "toold" ];
+
+  components = lib.mapAttrs' (name: file: lib.nameValuePair "testudo/rules/${name}.wasm" { source = file; })
+    cfg.extension.components;
 
   account = name: groups: {
     isSystemUser = true;
@@ -26,10 +37,14 @@ in
     services.testudo.settings = {
       # The daemons' own default is below /usr, which NixOS does not have.
       policyd.rules = lib.mkDefault [ "${cfg.package}/share/testudo/policies/default.toml" ];
+      # What the configuration declares is the whole policy, unless the operator says otherwise.
+      policyd.amendments = lib.mkDefault "none";
       modeld.api_key_credential = lib.mkIf (cfg.modeld.apiKeyFile != null) apiKey;
+    } // lib.optionalAttrs (components != { }) {
+      extension.components = map (file: "/etc/${file}") (lib.attrNames components);
     };
 
-    environment.etc."testudo/testudo.toml".source = configuration;
+    environment.etc = components // { "testudo/testudo.toml".source = configuration; };
     # testudoctl, and the polkit action, which is found through the system path.
     environment.systemPackages = [ cfg.package ];
     security.polkit.enable = true;
@@ -43,7 +58,9 @@ in
     systemd.services = lib.genAttrs (map (daemon: "testudo-${daemon}") daemons) (name: {
       # The text of a packaged unit is not touched: this becomes a drop-in beside it.
       overrideStrategy = "asDropin";
-      restartTriggers = [ configuration ];
+      # The process of the extensions needs none: it ends with policyd's connection.
+      restartTriggers = [ configuration ]
+        ++ lib.optionals (name == "testudo-policyd") (lib.attrValues cfg.extension.components);
       serviceConfig = lib.optionalAttrs (name == "testudo-modeld" && cfg.modeld.apiKeyFile != null) {
         LoadCredential = [ "${apiKey}:${cfg.modeld.apiKeyFile}" ];
       };
@@ -61,8 +78,8 @@ in
       };
     };
 
-    users.users = daemonUsers // { testudo-work = account "testudo-work" [ ]; };
-    users.groups = lib.mapAttrs (_: _: { }) (daemonUsers // { testudo-work = { }; testudo-daemons = { }; })
+    users.users = daemonUsers // lib.genAttrs [ "testudo-extension" "testudo-work" ] (name: account name [ ]);
+    users.groups = lib.mapAttrs (_: _: { }) (daemonUsers // { testudo-extension = { }; testudo-work = { }; testudo-daemons = { }; })
       // { testudo.members = cfg.operators; };
   };
 }

@@ -34,14 +34,60 @@ in
       [ "testudo-agentd" "testudo-auditd" "testudo-modeld" "testudo-policyd" "testudo-toold" ];
   };
 
-  "the sandbox's user is in no group of ours" = {
+  "the sandbox's user and the extensions' are in no group of ours" = {
     config = on { };
-    holds = result: result.users.testudo-work.extraGroups == [ ] && result.groups.testudo.members == [ ];
+    holds = result: result.users.testudo-work.extraGroups == [ ] && result.users.testudo-extension.extraGroups == [ ]
+      && result.groups ? testudo-extension && result.groups.testudo.members == [ ];
+  };
+
+  "an extension is installed by its name, and named to the daemons" = {
+    config = on { extension.components = { b = "/nix/store/abc-b"; a = "/srv/a.wasm"; }; };
+    holds = result: (parsed result).extension.components == [ "/etc/testudo/rules/a.wasm" "/etc/testudo/rules/b.wasm" ]
+      && result.etc."testudo/rules/a.wasm" == "/srv/a.wasm" && result.etc."testudo/rules/b.wasm" == "/nix/store/abc-b";
+  };
+  "policyd takes an extension in only by a restart" = {
+    config = on { extension.components.a = "/nix/store/abc-a"; };
+    holds = result: builtins.elem "/nix/store/abc-a" result.triggers."testudo-policyd"
+      && !(builtins.elem "/nix/store/abc-a" result.triggers."testudo-auditd");
+  };
+  "no extension, no table" = {
+    config = on { };
+    holds = result: !((parsed result) ? extension);
+  };
+  "an extension by a relative path" = {
+    config = on { extension.components.a = "a.wasm"; };
+    throws = true;
   };
 
   "the configuration is checked by the daemons' parser" = {
     config = on { };
     holds = result: has "testudoctl config check /nix/store/x-testudo.toml" result.etc."testudo/testudo.toml";
+  };
+
+  "the policy is checked and tried on its cases while the system is built" = {
+    config = on { };
+    holds = result: has "testudoctl policy check '/nix/store/x-testudo/share/testudo/policies/default.toml'" result.etc."testudo/testudo.toml"
+      && has "testudoctl policy test '/nix/store/x-testudo/share/testudo/policies/default.toml'" result.etc."testudo/testudo.toml";
+  };
+
+  "all files are tried together" = {
+    config = on { settings.policyd.rules = [ "/nix/store/x-testudo/a.toml" "/etc/rules.toml" "/nix/store/y/b.toml" ]; };
+    holds = result: has "testudoctl policy test '/nix/store/x-testudo/a.toml' '/nix/store/y/b.toml'\n" result.etc."testudo/testudo.toml";
+  };
+
+  "rules that are on the machine alone cannot be checked before" = {
+    config = on { settings.policyd.rules = "/etc/rules.toml"; };
+    holds = result: !(has "testudoctl policy" result.etc."testudo/testudo.toml");
+  };
+
+  "a declared policy is read-only" = {
+    config = on { };
+    holds = result: (parsed result).policyd.amendments == "none";
+  };
+
+  "a policy may be amended where the operator says so" = {
+    config = on { settings.policyd.amendments = "add"; };
+    holds = result: (parsed result).policyd.amendments == "add";
   };
 
   "rules come from the package" = {

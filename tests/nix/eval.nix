@@ -70,6 +70,7 @@ in
   inherit (result) warnings;
   units = lib.concatMapAttrs (kind: suffix:
     lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.${suffix}" unit.text) result.systemd.${kind}) kinds;
+  triggers = lib.mapAttrs (_: unit: map toString unit.restartTriggers) result.systemd.services;
   packages = {
     systemd = map toString result.systemd.packages;
     dbus = map toString (result.services.dbus.packages or [ ]);
