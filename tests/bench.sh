@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark table, of a release build: ./check bench [--json] [--rounds N] [--starts N]
+# The benchmark table, of a release build: ./check bench [--json] [--decisions] [--rounds N] [--starts N]
 #
 # testudo-tests stays out of the build: it asks for the feature that takes controls out, which no release build has.
 set -euo pipefail
@@ -11,5 +11,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 packages=(agentd auditd modeld policyd toold sandbox appliance bench)
-cargo build --release --locked --quiet "${packages[@]/#/--package=testudo-}" --package=testudoctl
+# Cedar, which decisions are measured beside, is built for this and for nothing else.
+cargo build --release --locked --quiet "${packages[@]/#/--package=testudo-}" --package=testudoctl \
+  --features testudo-bench/rivals
 exec "$CARGO_TARGET_DIR/release/testudo-bench" "$@"

@@ -265,24 +265,18 @@ fn a_yes_for_the_session_covers_the_same_shape_there_and_no_other() {
     let (call, approval) = propose(&scene);
     assert_eq!(scene.ctl(&["approve", &id(&approval), "--for", "session"]).status, 0);
     assert_eq!(call.finish().status, 0);
-    let second = scene.call("fs.write", &json!({ "path": "b.txt", "content": "two" }));
+    let second = scene.call("fs.write", &json!({ "path": "a.txt", "content": "two" }));
     assert_eq!(second["verdict"], "allow", "{second}");
-    assert!(scene.file("b.txt").is_some());
-    let other_tool = scene.call_start("shell.run", &json!({ "command": "echo x > c.txt" }));
-    let asked = scene.next_approval(&[]);
-    assert_eq!(asked["tool"], "shell.run");
-    assert_eq!(scene.ctl(&["deny", &id(&asked), "--reason", "no"]).status, 0);
-    assert_eq!(other_tool.finish().status, 1);
-    let other_session = scene.ctl_start(&[
-        "call",
-        "fs.write",
-        r#"{"path":"d.txt","content":"x"}"#,
-        "--session",
-        "other",
-        "--json",
-    ]);
-    let asked = scene.next_approval(&[]);
-    assert_eq!(asked["session"], "other");
-    assert_eq!(scene.ctl(&["deny", &id(&asked), "--reason", "no"]).status, 0);
-    assert_eq!(other_session.finish().status, 1);
+    assert_eq!(scene.file("a.txt").as_deref(), Some(&b"two"[..]));
+    let asked = |tool: &str, arguments: Value, session: &str| {
+        let call = scene.ctl_start(&["call", tool, &arguments.to_string(), "--session", session, "--json"]);
+        let asked = scene.next_approval(&[]);
+        assert_eq!((&asked["tool"], &asked["session"]), (&json!(tool), &json!(session)));
+        assert_eq!(scene.ctl(&["deny", &id(&asked), "--reason", "no"]).status, 0);
+        assert_eq!(call.finish().status, 1);
+    };
+    let session = text(&approval, "session");
+    asked("fs.write", json!({ "path": "b.txt", "content": "two" }), &session);
+    asked("shell.run", json!({ "command": "echo x > c.txt" }), &session);
+    asked("fs.write", json!({ "path": "a.txt", "content": "x" }), "other");
 }

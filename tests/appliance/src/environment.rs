@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::account::Identity;
 use crate::bus;
+use crate::error::ApplianceError;
 use crate::filesystem::CONFIGURATION;
 use crate::notify;
 use crate::unit::{Readiness, ServiceUnit};
 
-/// All variables but those that hold the process's own number.
-pub(crate) fn of(unit: &ServiceUnit, identity: &Identity) -> BTreeMap<String, String> {
+/// All variables but those that hold the process's own number. `invocation` is of this one start.
+pub(crate) fn of(unit: &ServiceUnit, identity: &Identity, invocation: &str) -> BTreeMap<String, String> {
     let joined = |base: &str, names: &[String]| {
         names.iter().map(|name| format!("{base}/{name}")).collect::<Vec<_>>().join(":")
     };
@@ -20,6 +21,7 @@ pub(crate) fn of(unit: &ServiceUnit, identity: &Identity) -> BTreeMap<String, St
         ("LOGNAME".to_owned(), identity.name.clone()),
         ("HOME".to_owned(), identity.home.clone()),
         ("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), bus::ADDRESS.to_owned()),
+        ("INVOCATION_ID".to_owned(), invocation.to_owned()),
     ]);
     let mut add = |name: &str, value: String| set.insert(name.to_owned(), value);
     if unit.readiness == Readiness::Notify {
@@ -40,6 +42,13 @@ pub(crate) fn of(unit: &ServiceUnit, identity: &Identity) -> BTreeMap<String, St
     set
 }
 
+/// A fresh id for one start of a service, as systemd gives it: 32 hexadecimal digits.
+pub(crate) fn invocation() -> Result<String, ApplianceError> {
+    let path = "/proc/sys/kernel/random/uuid";
+    let uuid = std::fs::read_to_string(path).map_err(|error| ApplianceError::file("read", path, error))?;
+    Ok(uuid.chars().filter(char::is_ascii_hexdigit).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,16 +64,17 @@ mod tests {
             wants_configuration: true,
             ..ServiceUnit::plain()
         };
-        let set = of(&unit, &identity);
+        let set = of(&unit, &identity, "a1");
         for (name, value) in [
             ("WATCHDOG_USEC", "30000000"),
             ("STATE_DIRECTORY", "/var/lib/testudo/a:/var/lib/b"),
             ("NOTIFY_SOCKET", "/run/notify"),
             ("USER", "u"),
+            ("INVOCATION_ID", "a1"),
         ] {
             assert_eq!(set.get(name).map(String::as_str), Some(value));
         }
-        assert!(!of(&ServiceUnit::plain(), &identity).contains_key("NOTIFY_SOCKET"));
+        assert!(!of(&ServiceUnit::plain(), &identity, "a1").contains_key("NOTIFY_SOCKET"));
         assert!(!set.contains_key("CARGO_MANIFEST_DIR"));
     }
 }

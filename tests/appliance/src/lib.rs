@@ -35,6 +35,7 @@ mod settings;
 mod socket;
 mod span;
 mod supervisor;
+mod trigger;
 mod unit;
 
 pub use appliance::Appliance;

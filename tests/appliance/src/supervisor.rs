@@ -3,7 +3,7 @@
 //! One thread, one `poll`. What a service does next is decided in [`crate::service`]; here is only the doing.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub(crate) struct Instance {
     pub(crate) pid: i32,
     pub(crate) socket: String,
     /// `RuntimeMaxSec=`, or when a stop becomes a kill.
-    deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// A bus that was started and has not said its address.
@@ -108,6 +108,7 @@ impl Supervisor {
             self.reap(now);
             self.hear(now);
             self.accept(now);
+            self.trigger(now);
             if !self.obey(now) {
                 return Ok(());
             }
@@ -175,7 +176,7 @@ impl Supervisor {
     fn spawn(&mut self, unit: &ServiceUnit) -> Result<i32, ApplianceError> {
         let identity = self.identity(unit)?;
         child::prepare(unit, &identity)?;
-        let mut environment = environment::of(unit, &identity);
+        let mut environment = environment::of(unit, &identity, &environment::invocation()?);
         let given = self.plan.credentials.get(unit.short_name());
         if given.is_some() || !unit.credentials.is_empty() {
             let place = child::credentials(unit, &identity, given.into_iter().flatten())?;
@@ -204,7 +205,11 @@ impl Supervisor {
         })
     }
 
-    fn spawn_instance(&self, socket: &Socket, connection: &OwnedFd) -> Result<i32, ApplianceError> {
+    pub(crate) fn spawn_instance(
+        &self,
+        socket: &Socket,
+        passed: BorrowedFd<'_>,
+    ) -> Result<i32, ApplianceError> {
         let unit = &socket.unit.template;
         let identity = self.identity(unit)?;
         child::prepare(unit, &identity)?;
@@ -212,9 +217,9 @@ impl Supervisor {
             unit,
             identity: &identity,
             command: self.command(unit),
-            environment: environment::of(unit, &identity).into_iter().collect(),
+            environment: environment::of(unit, &identity, &environment::invocation()?).into_iter().collect(),
             log: log(unit)?,
-            passed: vec![connection.as_fd()],
+            passed: vec![passed],
             activation: Some(&socket.unit.descriptor_name),
         })
     }
@@ -248,7 +253,9 @@ impl Supervisor {
         });
         let mut all = vec![self.signals.as_fd(), self.notify.as_fd(), self.control.as_fd()];
         all.extend(self.bus_ready.as_ref().map(|start| start.ready.as_fd()));
-        all.extend(self.sockets.iter().filter_map(Socket::listening));
+        // What knocks while the service runs is for the service.
+        let free = |socket: &&Socket| socket.unit.accept || !self.is_served(socket);
+        all.extend(self.sockets.iter().filter(free).filter_map(Socket::listening));
         let mut all: Vec<PollFd<'_>> = all.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut all, limit) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -306,7 +313,7 @@ impl Supervisor {
 
     fn accept(&mut self, now: Instant) {
         let mut started = Vec::new();
-        for socket in &self.sockets {
+        for socket in self.sockets.iter().filter(|socket| socket.unit.accept) {
             while let Some(connection) = socket.accept() {
                 let name = &socket.unit.name;
                 let count = self.instances.iter().chain(&started).filter(|i| i.socket == *name).count();
@@ -314,7 +321,7 @@ impl Supervisor {
                     continue;
                 }
                 // One connection that cannot be served is no reason to end everything: its caller hears of it.
-                let pid = match self.spawn_instance(socket, &connection) {
+                let pid = match self.spawn_instance(socket, connection.as_fd()) {
                     Ok(pid) => pid,
                     Err(error) => {
                         eprintln!("{name}: {error}");

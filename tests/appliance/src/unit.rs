@@ -80,7 +80,8 @@ pub(crate) struct Bind {
     pub(crate) read_only: bool,
 }
 
-/// A `.socket` file with `Accept=yes`: one instance of its template for each connection.
+/// A `.socket` file. With `Accept=yes` each connection gets an instance of the template; otherwise one instance of
+/// the service gets the listening socket, started by the first connection while there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct SocketUnit {
     pub(crate) name: String,
@@ -88,6 +89,7 @@ pub(crate) struct SocketUnit {
     pub(crate) user: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) mode: u32,
+    pub(crate) accept: bool,
     pub(crate) max_connections: usize,
     pub(crate) descriptor_name: String,
     pub(crate) template: ServiceUnit,
@@ -110,9 +112,11 @@ impl Units {
                     units.services.push(ServiceUnit::new(&name, &read(directory, &name)?)?);
                 }
                 Some((stem, "socket")) => {
-                    let template = format!("{stem}@.service");
+                    let ini = read(directory, &name)?;
+                    let at = if ini.is_on("Socket", "Accept") { "@" } else { "" };
+                    let template = format!("{stem}{at}.service");
                     let template = ServiceUnit::new(&template, &read(directory, &template)?)?;
-                    units.sockets.push(SocketUnit::new(&name, &read(directory, &name)?, template)?);
+                    units.sockets.push(SocketUnit::new(&name, &ini, template)?);
                 }
                 _ => {}
             }
@@ -262,9 +266,7 @@ impl SocketUnit {
     fn new(name: &str, ini: &Ini, template: ServiceUnit) -> Result<Self, ApplianceError> {
         let text = |key| ini.last("Socket", key);
         let bad = |key: &'static str| ApplianceError::Unit { unit: name.to_owned(), key };
-        if !ini.is_on("Socket", "Accept") {
-            return Err(bad("Accept"));
-        }
+        let accept = ini.is_on("Socket", "Accept");
         let path =
             text("ListenStream").filter(|path| path.starts_with('/')).ok_or_else(|| bad("ListenStream"))?;
         Ok(Self {
@@ -273,8 +275,11 @@ impl SocketUnit {
             user: text("SocketUser").map(str::to_owned),
             group: text("SocketGroup").map(str::to_owned),
             mode: text("SocketMode").map_or(Some(0o666), octal).ok_or_else(|| bad("SocketMode"))?,
+            accept,
             max_connections: text("MaxConnections").and_then(|n| n.parse().ok()).unwrap_or(64),
-            descriptor_name: text("FileDescriptorName").unwrap_or("connection").to_owned(),
+            descriptor_name: text("FileDescriptorName")
+                .unwrap_or(if accept { "connection" } else { name })
+                .to_owned(),
             template,
         })
     }
@@ -326,6 +331,12 @@ mod tests {
         assert!(confinement.network && confinement.pids && confinement.ipc && confinement.read_only_system);
         assert!(confinement.binds.iter().all(|bind| bind.read_only), "{:?}", confinement.binds);
         assert!(!confinement.tmpfs.is_empty());
+        let extension =
+            units.sockets.iter().find(|socket| socket.name == "testudo-extension.socket").unwrap();
+        assert!(sandbox.accept && !extension.accept);
+        assert_eq!((extension.mode, extension.user.as_deref()), (0o600, Some("testudo-policyd")));
+        assert_eq!(extension.template.name, "testudo-extension.service");
+        assert!(extension.template.confinement.network && extension.template.wants_configuration);
     }
 
     #[test]

@@ -4,11 +4,15 @@
 //! machine does hits each of them alike. Nothing here passes or fails by a time. Needs root, as the appliance does;
 //! `tests/bench.sh` builds everything in release and runs this.
 
+#[cfg(feature = "rivals")]
+mod cedar;
+mod deciding;
 mod machine;
 mod memory;
 mod percentile;
 mod rivals;
 mod rounds;
+mod rulebook;
 mod starts;
 mod subjects;
 mod table;
@@ -28,6 +32,9 @@ struct Arguments {
     /// Prints JSON in place of the table.
     #[arg(long)]
     json: bool,
+    /// Measures only decisions in process, which takes neither an appliance nor root.
+    #[arg(long)]
+    decisions: bool,
     /// Rounds that are measured; ten more come before.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -48,9 +55,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut table = Table::new(Machine::here());
-    let appliance = starts::measure(arguments.starts, &mut table)?;
-    subjects::measure(&appliance, arguments.rounds, &mut table)?;
-    appliance.stop()?;
+    deciding::in_process(arguments.rounds, &mut table)?;
+    if !arguments.decisions {
+        let appliance = starts::measure(arguments.starts, &mut table)?;
+        subjects::measure(&appliance, arguments.rounds, &mut table)?;
+        appliance.stop()?;
+        deciding::over_the_bus(arguments.rounds, &mut table)?;
+    }
     let text = if arguments.json { table.json()? } else { table.text() };
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())

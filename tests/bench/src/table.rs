@@ -64,6 +64,22 @@ impl Table {
         });
     }
 
+    /// Adds a time that is too short for milliseconds, beside a rival's.
+    pub(crate) fn moment(
+        &mut self,
+        what: &str,
+        summary: Option<Summary>,
+        rival: Option<(&'static str, Summary)>,
+    ) {
+        self.time(what, summary, rival);
+        let (Some(row), Some(summary)) = (self.rows.last_mut(), summary) else { return };
+        let micros = |time: Duration| time.as_secs_f64() * 1_000_000.0;
+        row.unit = "us";
+        row.p50 = micros(summary.p50);
+        row.p99 = Some(micros(summary.p99));
+        row.min = Some(micros(summary.min));
+    }
+
     /// Adds a size in memory, given in bytes.
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
     pub(crate) fn memory(&mut self, what: String, bytes: u64) {
@@ -101,7 +117,11 @@ impl Table {
 
 impl Row {
     fn cells(&self) -> [String; 6] {
-        let decimals = if self.unit == "ms" { 3 } else { 1 };
+        let decimals = match self.unit {
+            "ms" => 3,
+            "us" => 2,
+            _ => 1,
+        };
         let shown = |value: f64| format!("{value:.decimals$}");
         let beside = self.beside.as_ref().map(|beside| format!("{:.2} x {}", beside.ratio, beside.rival));
         [

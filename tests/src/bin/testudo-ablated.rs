@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match program.as_str() {
         "policyd" => match testudo_policyd::controls::Controls::without(&control) {
             Some(controls) => testudo::daemon::run_with("policyd", None, |config, lifecycle| {
-                testudo_policyd::service::serve(config, lifecycle, controls)
+                testudo_policyd::serve::serve(config, lifecycle, controls)
             }),
             None => unknown(&control),
         },

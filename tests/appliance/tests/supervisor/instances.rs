@@ -1,5 +1,8 @@
 //! Socket activation, and what an instance finds around it.
 
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
+
 use super::{in_instance, plan, start};
 
 #[test]
@@ -48,6 +51,33 @@ fn a_service_reaches_its_sockets_and_other_users_do_not() {
         command.args(["-c", "test -w /run/testudo/box.sock"]).status().unwrap().success()
     };
     assert!(reach("testudo-healthy") && !reach("testudo-other") && !reach("testudo-work"));
+}
+
+#[test]
+fn without_accept_one_process_at_a_time_gets_the_socket() {
+    let appliance = start(plan());
+    assert!(appliance.instances("single").unwrap().is_empty(), "nothing runs before somebody connects");
+    let ask =
+        || in_instance(&appliance, "single", "echo $LISTEN_FDS $LISTEN_FDNAMES $(id -un) $LISTEN_PID $PPID");
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(ask);
+        (ask(), other.join().unwrap())
+    });
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let ["1", "testudo-single.socket", "testudo-other", named, own] = words[..] else { panic!("{first}") };
+    assert_eq!(named, own);
+    assert_ne!(first, second, "each was served by a process of its own");
+}
+
+#[test]
+fn a_service_that_never_accepts_closes_its_socket() {
+    let appliance = start(plan());
+    let path = appliance.run_dir().join("broken.sock");
+    let mut connection = UnixStream::connect(&path).unwrap();
+    let _ = connection.read_to_end(&mut Vec::new());
+    assert!(UnixStream::connect(&path).is_err());
+    assert_eq!(appliance.log("broken").lines().count(), 20, "it was tried so often");
+    assert_eq!(appliance.log("supervisor").matches("testudo-broken.socket").count(), 1);
 }
 
 #[test]
