@@ -37,6 +37,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         Ledger::open(&state_directory()?.join("approvals.db"), controls).map_err(DaemonError::failed)?;
     let sessions =
         Sessions::open(&state_directory()?.join("sessions.db"), now_ms).map_err(DaemonError::failed)?;
+    let sessions = sessions.of_owner(config.policyd.identities.clone());
     let connection = bus::connect().await?;
     let subscribers = Subscribers::new(&connection, bus::POLICY_PATH, bus::POLICY).await?;
     let recorder = Recorder::new(&connection).await?;

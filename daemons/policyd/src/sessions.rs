@@ -43,6 +43,7 @@ pub struct Sessions {
 struct Store {
     database: Connection,
     warm: HashMap<String, Session>,
+    identities: Vec<String>,
 }
 
 impl Sessions {
@@ -64,7 +65,15 @@ impl Sessions {
              CREATE INDEX IF NOT EXISTS entry_session ON entry (session, number);
              CREATE TABLE IF NOT EXISTS written (path TEXT PRIMARY KEY, labels TEXT NOT NULL) STRICT;",
         )?;
-        Ok(Self { store: Mutex::new(Store { database, warm: HashMap::new() }), clock })
+        let store = Store { database, warm: HashMap::new(), identities: Vec::new() };
+        Ok(Self { store: Mutex::new(store), clock })
+    }
+
+    /// With the addresses and accounts by which the owner goes in records.
+    #[must_use]
+    pub fn of_owner(self, identities: Vec<String>) -> Self {
+        self.lock().identities = identities;
+        self
     }
 
     /// Fills in what only the session knows: its taint, and where the arguments came from.
@@ -205,6 +214,7 @@ impl Store {
             .query_map(params![name, before], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let mut session = Session::default();
+        session.owned_by(&self.identities);
         for (number, body) in rows {
             match serde_json::from_str(&body) {
                 Ok(Entry::Observed(Observation::Inherit { from })) => {

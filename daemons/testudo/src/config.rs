@@ -84,6 +84,8 @@ pub struct Policyd {
     pub parked_ttl: Duration,
     /// The operator to whom questions of sessions that nobody watches go.
     pub approver: Option<String>,
+    /// The addresses and accounts by which the owner goes in records.
+    pub identities: Vec<String>,
     /// How long the judges of one action may take together; 1 ms to 10 min.
     pub judge_timeout: Duration,
     /// What `policy.update` may change.
@@ -283,6 +285,10 @@ impl Policyd {
             }
         }
         let approver = table.string("approver");
+        let identities = table.strings("identities").unwrap_or_default();
+        if identities.iter().any(|identity| identity.trim().is_empty()) {
+            table.refuse("identities", "has an empty one, which would be everybody");
+        }
         let judge_timeout = table.duration("judge_timeout").unwrap_or(Duration::from_mins(1));
         if judge_timeout.is_zero() || judge_timeout > Duration::from_mins(10) {
             table.refuse("judge_timeout", "must be more than 0 and at most 10m");
@@ -295,7 +301,17 @@ impl Policyd {
             _ => Weight::Reply,
         };
         table.finish();
-        Self { rules, approval_ttl, plan_ttl, parked_ttl, approver, judge_timeout, amendments, amend_by }
+        Self {
+            rules,
+            approval_ttl,
+            plan_ttl,
+            parked_ttl,
+            approver,
+            identities,
+            judge_timeout,
+            amendments,
+            amend_by,
+        }
     }
 }
 
