@@ -8,12 +8,14 @@ testudo-policyd  Audit1  Append
 testudo-toold    Audit1  Append
 testudo-agentd   Models1 Complete Cancel List
 testudo-agentd   Tools1  Invoke Cancel Catalogue CloseSession
-testudo-toold    Policy1 Decide Await Redeem Withdraw
+testudo-policyd  Models1 Complete Cancel
+testudo-agentd   Policy1 Observe
+testudo-toold    Policy1 Decide Observe Await Redeem Withdraw Plan Collect
 operator         Agent1  Send Wait Cancel Sessions Session Subscribe
 operator         Audit1  Log Show Verify
 operator         Models1 List
-operator         Policy1 Approvals Approve Deny Explain Check Subscribe
-operator         Tools1  Invoke Cancel Catalogue CloseSession
+operator         Policy1 Approvals Approve Deny Leases Revoke EnrolOtp Explain Check Replay Amend Files Rules Disable Enable Subscribe
+operator         Tools1  Invoke Cancel Catalogue CloseSession Stop Resume Stops
 '
 useradd --groups testudo alice
 
