@@ -3,6 +3,7 @@
 {
   imports = [
     ./options.nix
+    ./settings.nix
     ./assertions.nix
     ./units.nix
   ];

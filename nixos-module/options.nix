@@ -1,9 +1,5 @@
+# services.testudo: what a machine decides beside the text of testudo.toml, which is in settings.nix.
 { lib, pkgs, ... }:
-let
-  format = pkgs.formats.toml { };
-  # TOML has no null: an option that is null is a key that is not there.
-  withoutNulls = lib.filterAttrsRecursive (_: value: value != null);
-in
 {
   options.services.testudo = {
     enable = lib.mkEnableOption "Testudo, a personal agent";
@@ -48,6 +44,28 @@ in
       '';
     };
 
+    policyd.totpFile = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "/run/secrets/totp";
+      description = ''
+        File with the secret of the one-time codes, which weigh heavier than a plain yes: base32, of 20 bytes or more,
+        such as `head -c 20 /dev/urandom | base32` makes. systemd hands it to testudo-policyd alone; it is never in
+        the Nix store. `testudoctl otp enrol` shows it as a QR code once. Without it there are no codes, unless
+        /etc/credstore or /etc/credstore.encrypted has a `testudo.policyd.totp`.
+      '';
+    };
+
+    policyd.totpEncryptedFile = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      example = lib.literalExpression "./totp.cred";
+      description = ''
+        The same, encrypted for this machine by `systemd-creds encrypt --name=testudo.policyd.totp`. It may be in
+        the Nix store.
+      '';
+    };
+
     extension.components = lib.mkOption {
       type = lib.types.attrsOf lib.types.path;
       default = { };
@@ -56,49 +74,6 @@ in
         Extension rules: WebAssembly components that have a say in every decision, by the name that people see in
         reasons. What one must export is in `policies/extension.wit`. All of them are in force; one that cannot be
         loaded makes every call be denied.
-      '';
-    };
-
-    settings = lib.mkOption {
-      type = lib.types.submodule {
-        freeformType = format.type;
-        options.modeld = {
-          provider = lib.mkOption {
-            type = lib.types.enum [ "rehearsal" "openai" ];
-            default = "rehearsal";
-            description = ''
-              `rehearsal` is the built-in planner: offline, deterministic, no intelligence claimed.
-              `openai` is any server with an OpenAI-compatible interface, such as Ollama, llama.cpp or vLLM.
-            '';
-          };
-          base_url = lib.mkOption {
-            type = lib.types.nullOr lib.types.str;
-            default = null;
-            example = "http://127.0.0.1:11434/v1";
-            description = "Up to and without `/chat/completions`.";
-          };
-          model = lib.mkOption {
-            type = lib.types.nullOr lib.types.str;
-            default = null;
-            description = "The model's name at that server.";
-          };
-          api_key_credential = lib.mkOption {
-            type = lib.types.nullOr lib.types.str;
-            default = null;
-            internal = true;
-            description = "Name of the credential with the key; set by `modeld.apiKeyFile`.";
-          };
-        };
-      };
-      default = { };
-      apply = withoutNulls;
-      description = ''
-        `testudo.toml`, one table per daemon. Every key of the file may stand here; the daemons' own parser
-        checks the result while the system is built.
-
-        The files of `policyd.rules` that are in the Nix store are checked then, too, and tried on the cases beside
-        them (`NAME.cases.toml`). They are the whole policy: `testudoctl policy update` is refused unless
-        `policyd.amendments` is set to `add` or `replace`.
       '';
     };
   };

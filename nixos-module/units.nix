@@ -19,7 +19,20 @@ let
 
   toolRoot = import ../images/tool-root.nix { inherit pkgs; inherit (cfg) tools; };
 
+  # Secrets go to one daemon each, as a credential.
   apiKey = "testudo.modeld.api-key";
+  totp = "testudo.policyd.totp";
+  credentials = {
+    testudo-modeld = lib.optionalAttrs (cfg.modeld.apiKeyFile != null) {
+      LoadCredential = [ "${apiKey}:${cfg.modeld.apiKeyFile}" ];
+    };
+    testudo-policyd = lib.optionalAttrs (cfg.policyd.totpFile != null) {
+      LoadCredential = [ "${totp}:${cfg.policyd.totpFile}" ];
+    } // lib.optionalAttrs (cfg.policyd.totpEncryptedFile != null) {
+      LoadCredentialEncrypted = [ "${totp}:${cfg.policyd.totpEncryptedFile}" ];
+    };
+  };
+
   daemons = [ "agentd" "auditd" "modeld" "policyd" "toold" ];
 
   components = lib.mapAttrs' (name: file: lib.nameValuePair "testudo/rules/${name}.wasm" { source = file; })
@@ -37,8 +50,6 @@ in
     services.testudo.settings = {
       # The daemons' own default is below /usr, which NixOS does not have.
       policyd.rules = lib.mkDefault [ "${cfg.package}/share/testudo/policies/default.toml" ];
-      # What the configuration declares is the whole policy, unless the operator says otherwise.
-      policyd.amendments = lib.mkDefault "none";
       modeld.api_key_credential = lib.mkIf (cfg.modeld.apiKeyFile != null) apiKey;
     } // lib.optionalAttrs (components != { }) {
       extension.components = map (file: "/etc/${file}") (lib.attrNames components);
@@ -61,9 +72,7 @@ in
       # The process of the extensions needs none: it ends with policyd's connection.
       restartTriggers = [ configuration ]
         ++ lib.optionals (name == "testudo-policyd") (lib.attrValues cfg.extension.components);
-      serviceConfig = lib.optionalAttrs (name == "testudo-modeld" && cfg.modeld.apiKeyFile != null) {
-        LoadCredential = [ "${apiKey}:${cfg.modeld.apiKeyFile}" ];
-      };
+      serviceConfig = credentials.${name} or { };
     }) // {
       "testudo-sandbox@" = {
         overrideStrategy = "asDropin";

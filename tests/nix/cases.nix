@@ -10,6 +10,8 @@ let
   has = part: text: builtins.length (builtins.split part text) > 1;
   configuration = result: builtins.head (builtins.match ".*#([^ ]*)\n.*" result.etc."testudo/testudo.toml");
   parsed = result: builtins.fromJSON (configuration result);
+  group = more: { settings.toold.groups.jobs = { sessions = [ "cron-*" ]; calls_per_minute = 60; burst = 10; } // more; };
+  amendable = by: { amendments = "add"; amend_by = by; };
 in
 {
   "off by default" = {
@@ -161,6 +163,149 @@ in
   "a key by a relative path" = {
     config = on { settings.modeld = remote; modeld.apiKeyFile = "secrets/key"; };
     failed = [ "must be an absolute path" ];
+  };
+
+  "one-time codes: the secret goes to policyd as a credential and nowhere else" = {
+    config = on { policyd.totpFile = "/run/secrets/totp"; };
+    units."testudo-policyd.service" = [ "LoadCredential=testudo.policyd.totp:/run/secrets/totp" ];
+    lacks."testudo-modeld.service" = "LoadCredential";
+    holds = result: !(has "/run/secrets" result.etc."testudo/testudo.toml");
+  };
+  "one-time codes: an encrypted secret may be in the store" = {
+    config = on { policyd.totpEncryptedFile = "/nix/store/abc-totp.cred"; };
+    units."testudo-policyd.service" = [ "LoadCredentialEncrypted=testudo.policyd.totp:/nix/store/abc-totp.cred" ];
+    lacks."testudo-policyd.service" = "LoadCredential=";
+  };
+  "one-time codes: no secret, no credential" = {
+    config = on { };
+    lacks."testudo-policyd.service" = "LoadCredential";
+  };
+  "one-time codes: a secret in the store" = {
+    config = on { policyd.totpFile = "/nix/store/abc-totp"; };
+    failed = [ "policyd.totpFile is in the Nix store" ];
+  };
+  "one-time codes: a secret by a relative path" = {
+    config = on { policyd.totpFile = "secrets/totp"; };
+    failed = [ "policyd.totpFile must be an absolute path" ];
+  };
+  "one-time codes: an encrypted secret by a relative path" = {
+    config = on { policyd.totpEncryptedFile = "totp.cred"; };
+    throws = true;
+  };
+  "one-time codes: two secrets" = {
+    config = on { policyd = { totpFile = "/run/secrets/totp"; totpEncryptedFile = "/etc/totp.cred"; }; };
+    failed = [ "there is one secret" ];
+  };
+
+  "amendments by a one-time code" = {
+    config = on { settings.policyd = amendable "otp"; policyd.totpFile = "/run/secrets/totp"; };
+    holds = result: (parsed result).policyd.amend_by == "otp";
+  };
+  "amendments by a one-time code, whose secret is encrypted" = {
+    config = on { settings.policyd = amendable "otp"; policyd.totpEncryptedFile = "/etc/totp.cred"; };
+  };
+  "amendments by a one-time code that nobody can check" = {
+    config = on { settings.policyd = amendable "otp"; };
+    failed = [ "set services.testudo.policyd.totpFile" ];
+  };
+  "amendments at this machine need no code" = {
+    config = on { settings.policyd = amendable "local"; };
+  };
+  "amendments by a reaction" = {
+    config = on { settings.policyd = amendable "reaction"; };
+    throws = true;
+  };
+  "amendments of a kind that does not exist" = {
+    config = on { settings.policyd.amendments = "all"; };
+    throws = true;
+  };
+  "how heavy an amendment is where there is none" = {
+    config = on { settings.policyd.amend_by = "local"; };
+    failed = [ "nothing may be amended" ];
+  };
+
+  "times of questions and judges" = {
+    config = on { settings.policyd = { approval_ttl = "90s"; plan_ttl = "1h"; parked_ttl = "48h"; judge_timeout = "500ms"; }; };
+    holds = result: let inherit (parsed result) policyd; in
+      [ policyd.approval_ttl policyd.plan_ttl policyd.parked_ttl policyd.judge_timeout ] == [ "90s" "1h" "48h" "500ms" ];
+  };
+  "a time without a unit" = {
+    config = on { settings.policyd.plan_ttl = "15"; };
+    throws = true;
+  };
+  "a time in a unit that does not exist" = {
+    config = on { settings.policyd.judge_timeout = "1min"; };
+    throws = true;
+  };
+
+  "who the owner is" = {
+    config = on { settings.policyd.identities = [ "alice@example.org" "@alice:example.org" ]; };
+    holds = result: (parsed result).policyd.identities == [ "alice@example.org" "@alice:example.org" ];
+  };
+  "an owner without a name, who would be everybody" = {
+    config = on { settings.policyd.identities = [ "" ]; };
+    throws = true;
+  };
+
+  "an approver who is an operator" = {
+    config = on { operators = [ "alice" ]; settings.policyd.approver = "alice"; };
+    holds = result: (parsed result).policyd.approver == "alice";
+  };
+  "an approver who is in the group by other means" = {
+    config = on { settings.policyd.approver = "carol"; } // { users.groups.testudo.members = [ "carol" ]; };
+  };
+  "root is an approver always" = {
+    config = on { settings.policyd.approver = "root"; };
+  };
+  "an approver who is no operator" = {
+    config = on { operators = [ "alice" ]; settings.policyd.approver = "bob"; };
+    failed = [ "policyd.approver is bob, who is no operator" ];
+  };
+  "an approver with a name that nobody can have" = {
+    config = on { settings.policyd.approver = "alice bob"; };
+    throws = true;
+  };
+
+  "sessions that nobody watches" = {
+    config = on { operators = [ "alice" ]; settings.agentd.unattended = { sessions = [ "cron-*" ]; approver = "alice"; }; };
+    holds = result: (parsed result).agentd.unattended == { sessions = [ "cron-*" ]; approver = "alice"; };
+  };
+  "sessions that nobody watches and that nobody approves for" = {
+    config = on { settings.agentd.unattended.sessions = [ "cron-*" ]; };
+    holds = result: (parsed result).agentd.unattended == { sessions = [ "cron-*" ]; };
+  };
+  "their approver is no operator" = {
+    config = on { settings.agentd.unattended = { sessions = [ "cron-*" ]; approver = "bob"; }; };
+    failed = [ "agentd.unattended.approver is bob" ];
+  };
+  "an approver of no session" = {
+    config = on { settings.agentd.unattended.approver = "root"; };
+    failed = [ "no session is unattended" ];
+  };
+  "a session that nobody can name" = {
+    config = on { settings.agentd.unattended.sessions = [ "cron mail" ]; };
+    throws = true;
+  };
+
+  "sessions that share a limit" = {
+    config = on (group { });
+    holds = result: (parsed result).toold.groups.jobs == { sessions = [ "cron-*" ]; calls_per_minute = 60; burst = 10; };
+  };
+  "a limit that nobody could use" = {
+    config = on (group { burst = 0; });
+    throws = true;
+  };
+  "a limit without sessions" = {
+    config = on { settings.toold.groups.jobs = { calls_per_minute = 60; burst = 10; }; };
+    failed = [ "jobs has no sessions" ];
+  };
+  "a limit without a number" = {
+    config = on { settings.toold.groups.jobs = { sessions = [ "cron-*" ]; burst = 10; }; };
+    throws = true;
+  };
+  "a limit with a key that does not exist" = {
+    config = on (group { calls_per_hour = 1; });
+    throws = true;
   };
 
   "a provider with all that it needs" = {

@@ -47,7 +47,9 @@ let
     options = {
       assertions = mkOption { type = types.listOf anyAttrs; default = [ ]; };
       warnings = mkOption { type = types.listOf types.str; default = [ ]; };
-      users = mkOption { type = anyAttrs; default = { }; };
+      users.users = mkOption { type = anyAttrs; default = { }; };
+      # Members come from several places.
+      users.groups = mkOption { type = types.attrsOf (types.attrsOf (types.listOf types.str)); default = { }; };
       environment = mkOption { type = anyAttrs; default = { }; };
       security = mkOption { type = anyAttrs; default = { }; };
       services.dbus = mkOption { type = anyAttrs; default = { }; };
@@ -77,6 +79,6 @@ in
     tmpfiles = map toString (result.systemd.tmpfiles.packages or [ ]);
   };
   etc = lib.mapAttrs (_: file: file.source) (result.environment.etc or { });
-  users = result.users.users or { };
-  groups = result.users.groups or { };
+  users = result.users.users;
+  groups = result.users.groups;
 }

@@ -3,6 +3,7 @@
 #
 # Offline, with Debian's nix-bin and a stand-in for nixpkgs' lib: no package set, no other modules of NixOS, no build.
 # A NixOS test in vm-tests/nixos on a machine with Nix remains the proof.
+# The configurations that come out go through `testudoctl config check`, where that is built.
 # With NIXPKGS_LIB=DIR, a real nixpkgs.lib, every case is run with both, and they must agree.
 # Exit status: 0, 1 when something fails, 77 without Nix.
 set -euo pipefail
@@ -31,6 +32,23 @@ evaluate() {
 evaluate "import $here/lib.nix" >"$state/standin.json" || { cat "$state/standin.json"; exit 1; }
 jq -r '.[] | if .problems == [] then "ok    \(.name)" else "FAIL  \(.name): \(.problems | join("; "))" end' "$state/standin.json"
 jq -e 'all(.[]; .problems == [])' "$state/standin.json" >/dev/null || failed=1
+
+# Whatever the module takes, the daemons take: each configuration goes through their own parser, where it is built.
+testudoctl=${TESTUDOCTL:-${CARGO_TARGET_DIR:-$repository/target}/debug/testudoctl}
+if [ -x "$testudoctl" ]; then
+  count=0
+  while read -r text; do
+    count=$((count + 1))
+    jq -r 'def toml: if type == "object" then "{" + (to_entries | map("\(.key | tojson) = \(.value | toml)") | join(", ")) + "}"
+        elif type == "array" then "[" + (map(toml) | join(", ")) + "]" else tojson end;
+      to_entries[] | "\(.key) = \(.value | toml)"' <<<"$text" >"$state/testudo.toml"
+    "$testudoctl" config check "$state/testudo.toml" >/dev/null 2>"$state/error" || { cat "$state/error"; failed=1; }
+  done < <(jq -r '.[].result | select(. != "refused") | fromjson | select(.failed == []) | .etc["testudo/testudo.toml"] // empty
+    | capture("#(?<text>[^\n]*)\n").text' "$state/standin.json" | sort -u)
+  [ "$count" -gt 0 ] && echo "ok    $count configurations are taken by the daemons' parser" || failed=1
+else
+  echo "skip  configurations by the daemons' parser: $testudoctl is not built"
+fi
 
 if [ -n "${NIXPKGS_LIB:-}" ]; then
   evaluate "import $NIXPKGS_LIB" >"$state/real.json" || { cat "$state/real.json"; exit 1; }

@@ -20,6 +20,7 @@ pub struct Controls {
     pub(crate) otp_lockout: bool,
     pub(crate) typed_phrase: bool,
     pub(crate) amender_identity: bool,
+    pub(crate) extension: bool,
     pub(crate) sentinel: bool,
     pub(crate) token_binding: bool,
     pub(crate) token_order: bool,
@@ -40,6 +41,7 @@ impl Controls {
             otp_lockout: true,
             typed_phrase: true,
             amender_identity: true,
+            extension: true,
             sentinel: true,
             token_binding: true,
             token_order: true,
@@ -64,6 +66,7 @@ impl Controls {
             "amender-identity" => controls.amender_identity = false,
             "token-binding" => controls.token_binding = false,
             "token-order" => controls.token_order = false,
+            "extension" => controls.extension = false,
             "sentinel" => controls.sentinel = false,
             _ => return None,
         }

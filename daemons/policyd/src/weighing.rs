@@ -68,7 +68,8 @@ impl Desk {
             Ok(hearing) => hearing,
             Err(decision) => return Ok(*decision),
         };
-        let opinions = self.extension.opinions(judged).await;
+        let opinions =
+            if self.controls().extension { self.extension.opinions(judged).await } else { Vec::new() };
         let hearing = match hearing.hear(Layer::Extension, opinions.into_iter().filter_map(reason).collect())
         {
             Ok(hearing) => hearing,
