@@ -156,7 +156,7 @@ impl Desk {
         }
         if decision.verdict == Verdict::Ask {
             decision.approval =
-                match self.with_ledger(|ledger| ledger.answered(&decision.digest, (self.clock)()))? {
+                match self.with_ledger(|ledger| ledger.answered(judged, &decision, (self.clock)()))? {
                     Some(id) => Some(id),
                     None => Some(self.put_question_to(judged, &decision, asker, watch).await?.id),
                 };

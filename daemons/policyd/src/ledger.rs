@@ -51,6 +51,8 @@ pub struct Yes<'a> {
     pub scope: Scope,
     /// For a plan: the steps that he meant, if not all.
     pub steps: Option<&'a str>,
+    /// How many calls waited for it when he was shown the question.
+    pub calls: u32,
 }
 
 /// Who asks, when, and what is said with it.
@@ -213,7 +215,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Settles a pending question as a yes: every call that waits for it now may happen once.
+    /// Settles a pending question as a yes: of the calls that wait for it now, as many as the person saw may each
+    /// happen once.
     ///
     /// # Errors
     /// [`LedgerError::Settled`] when somebody or the clock was faster.
@@ -221,9 +224,9 @@ impl Ledger {
         let in_time = if self.controls.expiry { now_ms } else { i64::MIN };
         let changed = self.database.execute(
             "UPDATE approval SET state = 'approved', answered_ms = ?2, answered_by = ?3, weight = ?4, scope = ?5, steps = ?7,
-                 grants = max(1, (SELECT count(*) FROM waiter WHERE waiter.approval = approval.number))
+                 grants = max(1, min(?8, (SELECT count(*) FROM waiter WHERE waiter.approval = approval.number)))
              WHERE number = ?1 AND state = 'pending' AND expires_ms > ?6",
-            params![number_of('a', id)?, now_ms, yes.by, yes.weight.word(), yes.scope.word(), in_time, yes.steps],
+            params![number_of('a', id)?, now_ms, yes.by, yes.weight.word(), yes.scope.word(), in_time, yes.steps, yes.calls],
         )?;
         self.settled(id, changed, now_ms)
     }
@@ -256,7 +259,7 @@ impl Ledger {
         Ok(outcome)
     }
 
-    /// Uses up an approved question, for exactly this digest: as often as calls waited for it, and no more.
+    /// Uses up an approved question, for exactly this digest: as often as calls were seen to wait for it, and no more.
     ///
     /// # Errors
     /// Why it cannot be used; nothing may run then.

@@ -65,3 +65,48 @@ async fn what_the_parent_reads_afterwards_is_its_own() {
         assert!(!taint(&reopened, "child").unwrap().sources.contains(&Source::Mail));
     }
 }
+
+/// A taken-over `agentd` has two sessions go on from each other, over and over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circle_ends_as_a_strangers_and_a_session_cannot_go_on_from_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let sessions = Sessions::open(&path, || 0).unwrap();
+    let from = |name: &str| Observation::Inherit { from: name.into() };
+    assert!(matches!(sessions.observe("a", from("a")), Err(Fault::InvalidArgument(_))));
+    for _ in 0..40 {
+        sessions.observe("a", from("b")).unwrap();
+        sessions.observe("b", from("a")).unwrap();
+    }
+    for reopened in [sessions, Sessions::open(&path, || 0).unwrap()] {
+        let taint = taint(&reopened, "b").unwrap();
+        assert!(taint.sources.contains(&Source::Stranger) && taint.private, "{taint:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_holds_too_much_loses_texts_and_no_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let sessions = Sessions::open(&path, || 0).unwrap();
+    let large = |labels: Labels| Observation::Result {
+        call: "c-1".into(),
+        tool: "mail.read".into(),
+        declaration: Box::new(Declaration::default()),
+        arguments: json!({}),
+        content: json!("x".repeat(1 << 20)),
+        labels,
+    };
+    sessions.observe("a", large(Labels::of(Source::Mail))).unwrap();
+    for _ in 0..12 {
+        sessions.observe("a", large(Labels::of(Source::File))).unwrap();
+    }
+    let size = std::fs::metadata(&path).unwrap().len();
+    let reopened = Sessions::open(&path, || 0).unwrap();
+    assert!(taint(&reopened, "a").unwrap().sources.contains(&Source::Mail), "{size}");
+    let kept: i64 = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT sum(length(body)) FROM entry", [], |row| row.get(0))
+        .unwrap();
+    assert!(kept < 10 << 20, "{kept}");
+}

@@ -157,13 +157,15 @@ impl Decider {
         // A token is spent by being asked about, so such a question is not asked twice.
         let again = token.is_none();
         let deciding = async move {
-            let mut answer = policy.decide(&text, options).await;
+            // Whoever asks again says all that was said before.
+            let ask = || policy.decide(&text, options.clone());
+            let mut answer = ask().await;
             // It went away in the middle, perhaps after it asked a person: who asks again joins that question.
             let mut tries = if again && answer.as_ref().is_err_and(is_reply_lost) { RETRIES } else { 0 };
             while tries > 0 && answer.as_ref().is_err_and(is_peer_gone) {
                 tries -= 1;
                 tokio::time::sleep(PAUSE).await;
-                answer = policy.decide(&text, Options::new()).await;
+                answer = ask().await;
             }
             answer
         };

@@ -30,7 +30,7 @@ use crate::decision::{Attendance, Decider, Permit, Refused};
 use crate::inflight::Journal;
 use crate::instances::Instances;
 use crate::program;
-use crate::proposal;
+use crate::proposal::{self, Shown};
 use crate::rate::RateLimiter;
 use crate::running::{self, Crowded, Running};
 use crate::switch::Switch;
@@ -157,7 +157,6 @@ impl Pipeline {
             self.look_at_security(identity, cancelled).await?;
         }
         let attendance = &request.attendance;
-        let declaration = tool.spec.declaration.clone();
         if tool.spec.name == catalogue::PLAN {
             let output = self.propose(identity, &arguments, attendance, verdict, cancelled).await?;
             return self.observed(identity, tool, arguments, output, cancelled).await;
@@ -168,40 +167,47 @@ impl Pipeline {
         // Stage 6.
         let arguments = permit.action().arguments.clone();
         let (mut output, proposal) = self.run(identity, permit, cancelled).await?;
-        if let Some(proposal) = proposal {
-            let (proposal, shown) = proposal::show_aside(proposal, cancelled).await?;
-            let digest = proposal.set.digest().map_err(|_| Refusal::broken())?;
-            if !proposal.set.changes.is_empty() {
-                let action = Action {
-                    tool: tool.spec.name.clone(),
-                    arguments: arguments.clone(),
-                    effect: Effect::Write,
-                    phase: Phase::Apply,
-                    session: identity.session.clone(),
-                    requester: identity.requester.clone(),
-                    change_set: Some(digest),
-                };
-                let judged = Judged {
-                    declaration,
-                    bearer: self.instances.bearer(&identity.session),
-                    changes: shown.changes.clone(),
-                    diff: Some(shown.diff.clone()),
-                    hidden: shown.hidden.clone(),
-                    ..Judged::new(action, &identity.call)
-                };
-                let permit = self.decide(judged, attendance, verdict, cancelled).await?;
-                going_on(cancelled)?;
-                self.apply(identity, permit, proposal, &shown).await?;
-                let paths = shown.changes.iter().map(|change| change.path.clone()).collect();
-                let _ = self.decider.observe(&identity.session, &Observation::Applied { paths }).await?;
-            }
-            output.changes = shown.changes;
-            output.diff = Some(shown.diff);
-            if !shown.dropped.is_empty() {
-                note(&mut output.content, "dropped", &json!(shown.dropped));
-            }
+        let Some(proposal) = proposal else {
+            return self.observed(identity, tool, arguments, output, cancelled).await;
+        };
+        let (proposal, shown) = proposal::show_aside(proposal, cancelled).await?;
+        if !shown.dropped.is_empty() {
+            note(&mut output.content, "dropped", &json!(shown.dropped));
         }
-        self.observed(identity, tool, arguments, output, cancelled).await
+        // What it read labels what it writes, so its result is told before its changes are decided.
+        let output = self.observed(identity, tool, arguments.clone(), output, cancelled).await?;
+        if !proposal.set.changes.is_empty() {
+            let digest = proposal.set.digest().map_err(|_| Refusal::broken())?;
+            let judged = self.proposed(identity, tool, arguments, digest, &shown);
+            let permit = self.decide(judged, attendance, verdict, cancelled).await?;
+            self.apply(identity, permit, proposal, &shown, cancelled).await?;
+        }
+        Ok(Output { changes: shown.changes, diff: Some(shown.diff), ..output })
+    }
+
+    /// The application of a proposal as it is judged.
+    fn proposed(
+        &self,
+        identity: &Identity,
+        tool: &Tool,
+        arguments: Value,
+        digest: String,
+        shown: &Shown,
+    ) -> Judged {
+        let action = Action {
+            effect: Effect::Write,
+            phase: Phase::Apply,
+            change_set: Some(digest),
+            ..call_of(identity, tool, arguments).action
+        };
+        Judged {
+            declaration: tool.spec.declaration.clone(),
+            bearer: self.instances.bearer(&identity.session),
+            changes: shown.changes.clone(),
+            diff: Some(shown.diff.clone()),
+            hidden: shown.hidden.clone(),
+            ..Judged::new(action, &identity.call)
+        }
     }
 
     /// What came back is the session's from here on, with its labels; nobody has seen it before.

@@ -87,7 +87,7 @@ impl Tools {
         self.pipeline.running.cancel_session(session);
         self.pipeline.decider.grants.forget(session);
         self.pipeline.instances.close(session);
-        self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget(session);
+        self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(Instant::now());
         Ok(())
     }
 

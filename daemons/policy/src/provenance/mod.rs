@@ -75,8 +75,9 @@ impl Session {
             Observation::Message { author, text } => {
                 let source = match author {
                     Author::Owner => {
+                        let first = self.text.tokens.len();
                         self.text.add(text);
-                        self.requests = request::requests(&self.text);
+                        self.requests.extend(request::requests(&self.text, first));
                         Source::Owner
                     }
                     Author::Member => Source::Member,

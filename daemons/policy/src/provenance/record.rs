@@ -186,13 +186,14 @@ impl Store {
 
     fn remember(&mut self, text: &str, labels: &Labels) {
         let plain = folded(text);
-        for token in Text::of(text).tokens {
+        let taken = Text::of(text);
+        self.dates.extend(time::dates(&taken));
+        for token in &taken.tokens {
             self.words.insert(lexicon::stem(token.base()));
             for part in token.text.split(|c: char| !c.is_alphanumeric()).filter(|part| part.len() > 2) {
                 self.words.insert(lexicon::stem(part));
             }
         }
-        self.dates.extend(time::dates(&Text::of(text)));
         self.held += plain.len();
         self.texts.push((plain, labels.sources.clone()));
         while self.held > MOST_TEXT && self.texts.len() > 1 {

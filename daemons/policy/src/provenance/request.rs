@@ -43,25 +43,74 @@ impl Request {
     }
 }
 
-/// All requests of all messages, in order.
-pub(super) fn requests(text: &Text) -> Vec<Request> {
+/// How many words of a sentence count. What comes after them asks for nothing and belongs to no request.
+const LONGEST: usize = 400;
+
+/// The requests of the messages from a word on, in order. It looks at each word once: no message changes what an
+/// earlier one asked for.
+pub(super) fn requests(text: &Text, first: usize) -> Vec<Request> {
     let tokens = &text.tokens;
-    let verbs: Vec<usize> = (0..tokens.len()).filter(|at| asks(tokens, *at)).collect();
-    let mut found = Vec::new();
-    for (index, verb) in verbs.iter().enumerate() {
-        let Some(token) = tokens.get(*verb) else { continue };
-        let next = verbs.get(index + 1).copied().unwrap_or(tokens.len());
-        let same = |at: &usize| tokens.get(*at).is_some_and(|other| other.message == token.message);
-        let reach = (*verb..next).take_while(same).count() + verb;
-        let sentence = tokens
-            .iter()
-            .enumerate()
-            .skip(*verb)
-            .find(|(_, token)| token.after == Break::Sentence && token.quote.is_none())
-            .map_or(tokens.len(), |(at, _)| at + 1);
-        found.push(Request { verb: *verb, end: reach.min(sentence), reach, message: token.message });
+    let mut found: Vec<Request> = Vec::new();
+    let mut before = Before::default();
+    // How far into its sentence a word is, and whether it still belongs to the last request, and to its clause.
+    let (mut depth, mut belongs, mut clause) = (0, false, false);
+    for (at, token) in tokens.iter().enumerate().skip(first) {
+        if token.opens {
+            depth = 0;
+            before.forbidden = false;
+        }
+        depth += 1;
+        if depth > LONGEST || found.last().is_some_and(|last| last.message != token.message) {
+            belongs = false;
+        }
+        if depth <= LONGEST && asks(tokens, at, before) {
+            found.push(Request { verb: at, end: at, reach: at, message: token.message });
+            (belongs, clause) = (true, true);
+        }
+        if let Some(last) = found.last_mut().filter(|_| belongs) {
+            last.reach = at + 1;
+            if clause {
+                last.end = at + 1;
+                clause = token.after != Break::Sentence || token.quote.is_some();
+            }
+        }
+        before = before.and(tokens, at);
     }
     found
+}
+
+/// What the words before a word say about it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Before {
+    /// The sentence says not to. "Do not forget to" says to.
+    forbidden: bool,
+    /// Everything before is leading, or coordinates with what was asked before.
+    leads: bool,
+}
+
+impl Before {
+    /// With one more word.
+    fn and(self, tokens: &[Token], at: usize) -> Self {
+        let Some(token) = tokens.get(at) else { return self };
+        let next = tokens.get(at + 1).map_or("", |token| token.text.as_str());
+        let forbidden = match token.text.as_str() {
+            "not" | "don't" | "dont" | "never" | "cannot" | "can't" | "won't" | "without" | "nobody"
+            | "stop" | "avoid" => !matches!(next, "forget" | "hesitate" | "fail" | "only" | "already" | "in"),
+            "but" | "instead" | "rather" | "otherwise" | "then" => false,
+            _ => self.forbidden,
+        };
+        let starts = matches!(token.text.as_str(), "and" | "then" | "please" | "or" | "also" | "kindly");
+        let previous = at.checked_sub(1).and_then(|place| tokens.get(place));
+        let leads = token.opens
+            || starts
+            || previous.is_none_or(|previous| {
+                let leading = LEADING.contains(&previous.text.as_str())
+                    || matches!(previous.text.as_str(), "you" | "can" | "could");
+                previous.after >= Break::Comma
+                    || (self.leads && leading && LEADING.contains(&token.text.as_str()))
+            });
+        Self { forbidden, leads }
+    }
 }
 
 /// Words that may stand between the start of a sentence, or a comma, and a verb that asks.
@@ -106,7 +155,7 @@ const WANTING: &[&str] = &[
     "wish", "us",
 ];
 
-fn asks(tokens: &[Token], at: usize) -> bool {
+fn asks(tokens: &[Token], at: usize, before: Before) -> bool {
     let Some(token) = tokens.get(at) else { return false };
     if token.quote.is_some() || !lexicon::is_asking(token.base()) || token.text != token.base() {
         return false;
@@ -117,9 +166,11 @@ fn asks(tokens: &[Token], at: usize) -> bool {
             .filter(|before| before.message == token.message)
             .map_or("", |before| before.text.as_str())
     };
-    let next =
-        tokens.get(at + 1).filter(|_| token.after == Break::None).map_or("", |token| token.text.as_str());
-    if matches!(next, "is" | "was" | "are" | "were" | "has") || forbidden(tokens, at) {
+    let next = tokens
+        .get(at + 1)
+        .filter(|next| token.after == Break::None && next.message == token.message)
+        .map_or("", |next| next.text.as_str());
+    if matches!(next, "is" | "was" | "are" | "were" | "has") || before.forbidden {
         return false;
     }
     if token.opens || word(1).chars().all(|c| c.is_ascii_digit()) {
@@ -143,46 +194,8 @@ fn asks(tokens: &[Token], at: usize) -> bool {
         "ahead" | "help" => true,
         "me" | "us" => matches!(word(2), "help" | "let"),
         "must" | "should" => word(2) == "you",
-        lead => LEADING.contains(&lead) && leads(tokens, at - 1),
+        lead => before.leads && LEADING.contains(&lead),
     }
-}
-
-/// Whether the sentence says not to. "Do not forget to" says to.
-fn forbidden(tokens: &[Token], at: usize) -> bool {
-    let mut forbidden = false;
-    let opening =
-        (0..=at).rev().find(|place| tokens.get(*place).is_some_and(|token| token.opens)).unwrap_or(0);
-    for place in opening..at {
-        let Some(token) = tokens.get(place) else { break };
-        let next = tokens.get(place + 1).map_or("", |token| token.text.as_str());
-        match token.text.as_str() {
-            "not" | "don't" | "dont" | "never" | "cannot" | "can't" | "won't" | "without" | "nobody"
-            | "stop" | "avoid" => {
-                forbidden = !matches!(next, "forget" | "hesitate" | "fail" | "only" | "already" | "in");
-            }
-            "but" | "instead" | "rather" | "otherwise" | "then" => forbidden = false,
-            _ => {}
-        }
-    }
-    forbidden
-}
-
-/// Whether everything before is leading, too, or coordinates with what was asked before.
-fn leads(tokens: &[Token], at: usize) -> bool {
-    let Some(token) = tokens.get(at) else { return true };
-    if matches!(token.text.as_str(), "and" | "then" | "please" | "or" | "also" | "kindly") || token.opens {
-        return true;
-    }
-    let breaks =
-        at.checked_sub(1).and_then(|place| tokens.get(place)).map_or(Break::Sentence, |token| token.after);
-    breaks >= Break::Comma
-        || (LEADING.contains(&token.text.as_str())
-            && at.checked_sub(1).is_some_and(|before| {
-                tokens.get(before).is_some_and(|before| {
-                    LEADING.contains(&before.text.as_str())
-                        || matches!(before.text.as_str(), "you" | "can" | "could")
-                }) && leads(tokens, before)
-            }))
 }
 
 /// What a mention is to the verb of its request.
@@ -227,7 +240,7 @@ mod tests {
 
     fn asked(message: &str) -> Vec<String> {
         let text = Text::of(message);
-        requests(&text)
+        requests(&text, 0)
             .iter()
             .filter_map(|one| text.tokens.get(one.verb))
             .map(|token| token.text.clone())
@@ -259,7 +272,7 @@ mod tests {
         let part_of = |message: &str, value: &str| {
             let text = Text::of(message);
             let mention = *text.mentions(&Text::of(value)).first().unwrap();
-            requests(&text)
+            requests(&text, 0)
                 .iter()
                 .filter(|one| one.holds(mention))
                 .map(|one| part(&text, one, mention))
@@ -275,5 +288,52 @@ mod tests {
         ] {
             assert_eq!(part_of(message, value), expected, "{value} in {message}");
         }
+    }
+
+    #[test]
+    fn each_message_gives_its_requests_once() {
+        let mut text = Text::default();
+        let mut all = Vec::new();
+        for message in 0..1000 {
+            let first = text.tokens.len();
+            text.add("Please book a table and call Ann");
+            let new = requests(&text, first);
+            assert!(new.iter().all(|one| one.message == message && one.verb >= first));
+            all.extend(new);
+        }
+        assert_eq!(all.len(), 2000);
+        assert_eq!(all, requests(&text, 0), "one by one or all at once");
+        let covered: usize = all.iter().map(|one| one.reach - one.verb).sum();
+        assert!(covered <= text.tokens.len(), "no word belongs to two");
+    }
+
+    #[test]
+    fn what_comes_next_changes_no_earlier_request() {
+        let mut text = Text::of("Could you please book");
+        let before = requests(&text, 0);
+        text.add("is it cheap?");
+        assert_eq!(before.len(), 1);
+        assert_eq!(requests(&text, 0), before);
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut() {
+        let filler = "so ".repeat(LONGEST);
+        let text = Text::of(&format!("Call Ann {filler} and, send it to Bob. He waits. Pay Eve"));
+        let found = requests(&text, 0);
+        let verbs: Vec<&str> =
+            found.iter().filter_map(|one| text.tokens.get(one.verb)).map(Token::base).collect();
+        assert_eq!(verbs, ["call", "pay"]);
+        let first = found.first().unwrap();
+        assert_eq!((first.end, first.reach), (LONGEST, LONGEST));
+        let verbs = requests(&Text::of(&"send, ".repeat(50_000)), 0);
+        assert_eq!(verbs.len(), LONGEST);
+        assert_eq!(verbs.iter().map(|one| one.reach - one.verb).sum::<usize>(), LONGEST);
+    }
+
+    #[test]
+    fn many_leading_words_need_no_stack() {
+        let text = Text::of(&"now ".repeat(100_000));
+        assert_eq!(requests(&text, 0), []);
     }
 }

@@ -84,11 +84,20 @@ impl Text {
         let clean = normal::shown(text);
         let quotes = quotations(&clean);
         let base = self.quotes.len();
-        let first = self.tokens.len();
         let message = self.messages;
         self.messages += 1;
+        let mut spans: Vec<Option<Span>> = vec![None; quotes.len()];
+        let mut at = 0;
         for chunk in chunks(&clean) {
-            let quote = quotes.iter().position(|range| range.0 <= chunk.start && chunk.end <= range.1);
+            // Both come in the order of the text, and quotations do not overlap.
+            while quotes.get(at).is_some_and(|range| range.1 < chunk.end) {
+                at += 1;
+            }
+            let quote = quotes.get(at).filter(|range| range.0 <= chunk.start).map(|_| at);
+            let number = self.tokens.len();
+            if let Some(span) = quote.and_then(|quote| spans.get_mut(quote)) {
+                span.get_or_insert(Span { start: number, end: number }).end = number + 1;
+            }
             let opens = self
                 .tokens
                 .last()
@@ -103,13 +112,10 @@ impl Text {
                 message,
             });
         }
-        for (at, range) in quotes.iter().enumerate() {
-            let inside = |token: &Token| token.quote == Some(base + at);
-            let from =
-                self.tokens.iter().skip(first).position(inside).map_or(self.tokens.len(), |at| first + at);
-            let until = from + self.tokens.iter().skip(from).take_while(|token| inside(token)).count();
+        let end = self.tokens.len();
+        for (range, span) in quotes.iter().zip(spans) {
             self.quotes.push(Quote {
-                span: Span { start: from, end: until },
+                span: span.unwrap_or(Span { start: end, end }),
                 text: clean.get(range.0..range.1).unwrap_or_default().to_owned(),
             });
         }
@@ -240,11 +246,14 @@ fn parts(word: &str) -> Vec<(usize, usize)> {
             b',' | b';' => !(before.is_ascii_digit() && after.is_ascii_digit()) && after != b' ',
             b':' => after.is_ascii_alphabetic() && before.is_ascii_alphabetic(),
             b'.' | b'!' | b'?' => {
-                let rest = word.get(at + 1..).unwrap_or_default().trim_end_matches(CLOSING);
-                let mut letters = rest.chars();
+                // Nothing but lower-case letters until the closing marks: looked at only where it can hold, so that
+                // a long run of dots costs no more than its length.
+                let is_letter = |c: char| c.is_ascii_lowercase() || c == '\'';
                 (before.is_ascii_lowercase() || before.is_ascii_digit() || before == b')')
-                    && letters.next().is_some_and(|c| c.is_ascii_uppercase())
-                    && letters.all(|c| c.is_ascii_lowercase() || c == '\'')
+                    && after.is_ascii_uppercase()
+                    && word.get(at + 2..).is_some_and(|rest| {
+                        rest.trim_start_matches(is_letter).chars().all(|c| CLOSING.contains(&c))
+                    })
             }
             _ => false,
         };

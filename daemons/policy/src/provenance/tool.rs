@@ -299,7 +299,7 @@ mod tests {
         let text = Text::of(message);
         let declaration =
             Declaration { effects: BTreeSet::from([Effect::Message]), ..Declaration::default() };
-        requests(&text).iter().filter_map(|one| asking(&text, one, &Named::of(tool), &declaration)).max()
+        requests(&text, 0).iter().filter_map(|one| asking(&text, one, &Named::of(tool), &declaration)).max()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use testudo::approval::{Approval, Scope, State};
 use testudo::fault::Fault;
 use testudo::record::Entry;
-use testudo::verdict::Verdict;
+use testudo::verdict::{Verdict, Weight};
 use testudo::{daemon, journal};
 use testudo_policy::{replay, rule};
 
@@ -195,8 +195,8 @@ impl Desk {
         }
     }
 
-    /// Withdraws what the rules in force deny, of all that waits for an answer or for its use, and what they cannot
-    /// be tried on. Other amendments were compared with rules that are gone, so they end too.
+    /// Withdraws what the rules in force deny or want a heavier answer to, of all that waits for an answer or for its
+    /// use, and what they cannot be tried on. Other amendments were compared with rules that are gone, so they end too.
     pub(crate) async fn weigh_what_waits(&self) {
         let now = (self.clock)();
         let unused = match self.with_ledger(|ledger| ledger.unused(now)) {
@@ -209,16 +209,23 @@ impl Desk {
                 "the policy changed meanwhile: submit it again"
             } else {
                 match tokio::task::block_in_place(|| self.book.history.behind(&approval.id)) {
-                    Ok(Some(judged)) if replay::outcome(&rules.set, &judged).verdict != Verdict::Deny => {
-                        continue;
+                    Ok(Some(judged)) => {
+                        let after = replay::outcome(&rules.set, &judged);
+                        let Some(reason) = outdated(&after, self.given(&approval)) else { continue };
+                        reason
                     }
-                    Ok(Some(_)) => "the changed policy denies it",
                     Ok(None) | Err(_) => "the policy changed, and what was asked cannot be weighed again",
                 }
             };
             self.revoke(&approval, reason).await;
         }
         self.forget_proposals();
+    }
+
+    /// How heavy the answer is, or, where there is none yet, must be.
+    fn given(&self, approval: &Approval) -> Weight {
+        let outcome = self.with_ledger(|ledger| ledger.outcome(&approval.id, i64::MIN));
+        outcome.ok().and_then(|outcome| outcome.weight).unwrap_or(approval.approve_by)
     }
 
     async fn revoke(&self, approval: &Approval, reason: &str) {
@@ -244,5 +251,14 @@ impl Desk {
         if let Err(error) = tokio::task::block_in_place(|| self.book.shelf.forget_proposals_but(&wanted)) {
             tracing::warn!("{error}");
         }
+    }
+}
+
+/// Why an answer of this weight is none under the rules in force, if so.
+pub(super) fn outdated(after: &replay::Outcome, given: Weight) -> Option<&'static str> {
+    match after.verdict {
+        Verdict::Deny => Some("the changed policy denies it"),
+        Verdict::Ask if after.approve_by > given => Some("the changed policy wants a heavier answer"),
+        Verdict::Ask | Verdict::Allow => None,
     }
 }

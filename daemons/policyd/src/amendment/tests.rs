@@ -99,3 +99,21 @@ fn no_session_can_have_the_name_of_the_policy() {
     // Sessions are named by letters, digits, `_` and `-`.
     assert!(SESSION.contains('.'));
 }
+
+#[test]
+fn what_waits_ends_when_it_is_denied_or_wants_a_heavier_answer() {
+    use super::exchange::outdated;
+    use testudo::verdict::{Verdict, Weight};
+    use testudo_policy::replay::Outcome;
+
+    let after = |verdict, approve_by| Outcome { verdict, approve_by, reasons: Vec::new() };
+    for (after, given, ends) in [
+        (after(Verdict::Ask, Weight::Otp), Weight::Reply, true),
+        (after(Verdict::Ask, Weight::Otp), Weight::Otp, false),
+        (after(Verdict::Ask, Weight::Reply), Weight::Local, false),
+        (after(Verdict::Allow, Weight::Otp), Weight::Reply, false),
+        (after(Verdict::Deny, Weight::Reply), Weight::Local, true),
+    ] {
+        assert_eq!(outdated(&after, given).is_some(), ends, "{after:?} {given:?}");
+    }
+}

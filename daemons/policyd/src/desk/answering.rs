@@ -41,7 +41,9 @@ impl Desk {
             record = record.with("lasts_ms", u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
         }
         self.record(&record).await?;
-        let yes = Yes { by, weight, scope: answer.scope, steps: steps.as_deref() };
+        // More calls may have joined while the person proved who he is; those he did not see.
+        let calls = approval.calls;
+        let yes = Yes { by, weight, scope: answer.scope, steps: steps.as_deref(), calls };
         let outcome = match self.say_yes(&entry, yes, answer.lasts) {
             Ok(outcome) => outcome,
             Err(error) => {

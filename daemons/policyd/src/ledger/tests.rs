@@ -2,9 +2,11 @@ use super::*;
 use testudo::action::{Action, Effect, Phase};
 use testudo::identity::Principal;
 use testudo::label::Labels;
-use testudo::verdict::{Layer, Verdict};
+use testudo::verdict::{Layer, Reason, Verdict};
 
 use crate::leases::shape::Shape;
+
+mod parked;
 
 const TTL: i64 = 300_000;
 
@@ -69,7 +71,7 @@ fn call(name: &str) -> Judged {
     Judged { call: name.into(), ..judged(None) }
 }
 
-const YES: Yes<'_> = Yes { by: "root", weight: Weight::Reply, scope: Scope::Once, steps: None };
+const YES: Yes<'_> = Yes { by: "root", weight: Weight::Reply, scope: Scope::Once, steps: None, calls: 2 };
 
 #[test]
 fn a_yes_works_once_and_for_its_digest_only() {
@@ -343,4 +345,20 @@ fn a_yes_that_was_not_used_can_be_taken_back_and_a_used_one_not() {
     ledger.redeem(&used.id, &used.digest, 12).unwrap();
     assert_eq!(states(13), []);
     assert!(matches!(ledger.revoke(&used.id, "late", 13), Err(LedgerError::Settled { .. })));
+}
+
+#[test]
+fn calls_that_join_after_the_question_was_seen_are_not_granted() {
+    let (_directory, ledger) = ledger();
+    let (seen, _) = ask_for(&ledger, 0, &call("c-1"), ":1.7");
+    let (_, joined) = ask_for(&ledger, 1, &call("c-2"), ":1.7");
+    assert!(joined);
+    let _ = ledger.approve(&seen.id, Yes { calls: seen.calls, ..YES }, 2).unwrap();
+    ledger.redeem(&seen.id, &seen.digest, 3).unwrap();
+    assert!(ledger.redeem(&seen.id, &seen.digest, 3).is_err(), "one was seen");
+
+    let (other, _) = ask_for(&ledger, 4, &call("c-3"), ":1.7");
+    let _ = ledger.approve(&other.id, Yes { calls: 9, ..YES }, 5).unwrap();
+    ledger.redeem(&other.id, &other.digest, 6).unwrap();
+    assert!(ledger.redeem(&other.id, &other.digest, 6).is_err(), "one waited");
 }

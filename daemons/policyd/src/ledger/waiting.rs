@@ -1,10 +1,16 @@
 //! Who waits for the answer to a question: identical calls share one, and each of them uses its own part of the yes.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension as _, params};
+use testudo::action::Judged;
 use testudo::approval::Approval;
+use testudo::flow::Finding;
+use testudo::label::Source;
+use testudo::verdict::{Decision, Layer, Reason, Verdict};
 
 use super::row::{id_of, number_of};
-use super::{Ledger, LedgerError, Row};
+use super::{Entry, Ledger, LedgerError, Row};
 
 /// Most calls that share one question.
 const MOST_CALLS: u32 = 8;
@@ -61,18 +67,32 @@ impl Ledger {
         Ok(None)
     }
 
-    /// A yes that was given to this very action while nobody waited for it, and not used yet.
+    /// A yes that was given to this very action while nobody waited for it, and not used yet. What speaks against the
+    /// action now must have been in the question, and the yes must be heavy enough for it.
     ///
     /// # Errors
-    /// The database's.
-    pub fn answered(&self, digest: &str, now_ms: i64) -> Result<Option<String>, LedgerError> {
-        let number = self.database.query_row(
-            "SELECT number FROM approval WHERE digest = ?1 AND state = 'approved' AND used < grants
-                 AND json_extract(body, '$.parked') AND expires_ms > ?2 ORDER BY number LIMIT 1",
-            params![digest, now_ms],
-            |row| row.get(0),
+    /// The database's, or a damaged entry.
+    pub fn answered(
+        &self,
+        judged: &Judged,
+        decision: &Decision,
+        now_ms: i64,
+    ) -> Result<Option<String>, LedgerError> {
+        let rows = format!(
+            "SELECT {} FROM approval WHERE digest = ?1 AND state = 'approved' AND used < grants
+                 AND json_extract(body, '$.parked') AND expires_ms > ?2 ORDER BY number",
+            Row::COLUMNS
         );
-        Ok(number.optional()?.map(id_of))
+        let mut statement = self.database.prepare_cached(&rows)?;
+        let found = statement.query_map(params![decision.digest, now_ms], |row| Ok(Row::read(row)))?;
+        for row in found {
+            let old = row??.entry(now_ms, self.controls)?;
+            let heavy = old.outcome.weight.is_some_and(|given| given >= decision.approve_by);
+            if (heavy || !self.controls.weight) && covers(&old, judged, decision) {
+                return Ok(Some(old.approval.id));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn wait(&self, number: i64, asker: &str, call: &str) -> Result<(), LedgerError> {
@@ -134,4 +154,31 @@ impl Ledger {
                 .query_row("SELECT count(*) FROM waiter WHERE approval = ?1", [number], |row| row.get(0))?;
         Ok(left == 0)
     }
+}
+
+/// Whether the question had everything in it that speaks against the same action now.
+fn covers(old: &Entry, judged: &Judged, decision: &Decision) -> bool {
+    let Entry { approval, facts, .. } = old;
+    let asks_each_time = matches!(decision.layer, Layer::Builtin | Layer::Sentinel);
+    judged.hidden.is_none()
+        && (!asks_each_time || facts.layer == Some(decision.layer))
+        && asking_rules(&decision.reasons).is_subset(&asking_rules(&approval.reasons))
+        && words(&judged.flow.findings).is_subset(&words(&facts.flow.findings))
+        && foreign(&judged.taint.sources).is_subset(&foreign(&facts.taint.sources))
+        && (!judged.taint.private || facts.taint.private)
+        && judged.changes == approval.changes
+        && judged.diff == approval.diff
+}
+
+fn asking_rules(reasons: &[Reason]) -> BTreeSet<&str> {
+    let asking = reasons.iter().filter(|reason| reason.verdict == Verdict::Ask);
+    asking.map(|reason| reason.rule.as_str()).collect()
+}
+
+fn words(findings: &[Finding]) -> BTreeSet<&str> {
+    findings.iter().map(|finding| finding.word.as_str()).collect()
+}
+
+fn foreign(sources: &BTreeSet<Source>) -> BTreeSet<&Source> {
+    sources.iter().filter(|source| source.is_foreign()).collect()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use testudo::action::Phase;
+use testudo::observation::Observation;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::Output;
 use testudo_sandbox::changeset::Proposal;
@@ -61,6 +62,7 @@ impl Pipeline {
         permit: Permit,
         proposal: Proposal,
         shown: &Shown,
+        cancelled: &watch::Receiver<bool>,
     ) -> Result<(), Refusal> {
         let action = permit.action();
         let decided = action.change_set.as_deref();
@@ -70,9 +72,15 @@ impl Pipeline {
                 "this is not the change set that was decided",
             ));
         }
+        going_on(cancelled)?;
         self.chronicle.permitted(identity, &permit, "change.decided").await?;
+        going_on(cancelled)?;
+        // Labels only grow: paths that are told and then not written are labelled for nothing, never the other way.
+        let paths = shown.changes.iter().map(|change| change.path.clone()).collect();
+        let _ = self.decider.observe(&identity.session, &Observation::Applied { paths }).await?;
         let id = format!("ap-{}", uuid::Uuid::new_v4());
         self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
+        going_on(cancelled)?;
         if let Err(unapplied) = self.instances.apply(id.clone(), proposal).await {
             if !unapplied.certain {
                 self.inflight.keep(&identity.call, &id);
