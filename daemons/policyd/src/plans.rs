@@ -63,6 +63,8 @@ impl Desk {
     /// # Errors
     /// When it is no plan, or the question cannot be kept or recorded.
     pub async fn plan(&self, plan: Plan, asker: &str, watch: &Watch) -> Result<Planned, Fault> {
+        // Weighing can take as long as a judge does, and what was weighed under other rules is not asked about.
+        let rules = self.book.in_force();
         let Plan { goal, call, steps } = plan;
         let (mut judged, mut found) = (Vec::new(), Vec::new());
         for step in steps {
@@ -91,6 +93,11 @@ impl Desk {
             approval: None,
         };
         let approval = self.put_question_to(&question, &decision, asker, watch).await?;
+        if !Arc::ptr_eq(&rules, &self.book.in_force()) {
+            let why = "the policy was changed while the plan was weighed";
+            self.end(&approval.id, State::Withdrawn, "policyd", why).await;
+            return Err(Fault::Busy(format!("{why}: submit it again")));
+        }
         Ok(Planned { verdict, digest, steps, approval: Some(approval.id) })
     }
 
@@ -153,12 +160,14 @@ impl Desk {
         let granted =
             weighed.grant(&approval, &chosen).map_err(|error| fault_of(id, approval.state, &error))?;
         self.record(&about(&approval, "plan.granted", "approved").with("steps", steps.as_deref())).await?;
+        // Before the yes is used up: tokens are of the rules that it was checked under, and end with them.
+        let rules = self.book.in_force();
         // Last, so that a yes is not lost to a record that fails; it gives one success however many race.
         if let Err(error) = self.with_ledger_raw(|ledger| ledger.redeem(id, &approval.digest, now)) {
             self.note_refused(id, "toold", &error.to_string()).await;
             return Err(fault(&error));
         }
-        self.plans.renew(&self.book.in_force());
+        self.plans.renew(&rules);
         let terms = Terms { ttl_ms: self.plans.ttl_ms, max_ops: MOST_OPS };
         let ids = || uuid::Uuid::new_v4().to_string();
         let tokens = self.plans.mint.issue(&granted, terms, ids, now).map_err(unsigned)?;

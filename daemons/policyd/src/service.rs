@@ -51,7 +51,7 @@ impl Policy {
         let watch = Watch::read(&mut options, &self.desk.routing)?;
         options.finish()?;
         let judged: Judged = limits::parse(action, REPLY)?;
-        self.desk.workspace_rules(&judged.action.session, rules);
+        let _held = self.desk.workspace_rules(&judged.action.session, rules);
         body(&self.desk.decide(&judged, token.as_ref(), &caller.connection, &watch).await?)
     }
 
@@ -69,9 +69,8 @@ impl Policy {
         let watch = Watch::read(&mut options, &self.desk.routing)?;
         options.finish()?;
         let plan: Plan = limits::parse(plan, REPLY)?;
-        if let Some(step) = plan.steps.first() {
-            self.desk.workspace_rules(&step.call.action.session, rules);
-        }
+        let session = plan.steps.first().map(|step| step.call.action.session.clone());
+        let _held = session.and_then(|session| self.desk.workspace_rules(&session, rules));
         body(&self.desk.plan(plan, &caller.connection, &watch).await?)
     }
 

@@ -54,6 +54,10 @@ pub struct Sentinel {
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
+/// Keeps what is known of a session from being forgotten while a decision about it is under way.
+#[must_use = "without it a flood of other sessions could push the rules of the workspace out in the middle"]
+pub struct Remembered(#[expect(dead_code, reason = "it is held, and that is its use")] Arc<Session>);
+
 /// What is known of a session beside its log; lost at a restart, which forgets verdicts and nothing else.
 #[derive(Default)]
 struct Session {
@@ -154,8 +158,10 @@ impl Sentinel {
 
     /// Takes in the rules that lie in the workspace of a session: their text, empty when there are none, or why they
     /// cannot be read.
-    pub fn workspace_rules(&self, session: &str, text: Result<String, String>) {
-        *lock(&self.session(session).workspace) = Some(text);
+    pub fn workspace_rules(&self, session: &str, text: Result<String, String>) -> Remembered {
+        let known = self.session(session);
+        *lock(&known.workspace) = Some(text);
+        Remembered(known)
     }
 
     fn asked(&self, rules: &RuleSet, judged: &Judged, leaning: Verdict) -> Vec<Asked> {

@@ -11,10 +11,10 @@ use testudo_policy::index::RuleSet;
 use testudo_policy::judge::Judge;
 use zbus::Connection;
 
-use super::Sentinel;
 use super::log::{Event, Log};
 use super::models::Models;
 use super::rules::changes_security_md;
+use super::{Remembered, Sentinel};
 use crate::controls::Controls;
 use crate::desk::{Clock, Desk};
 
@@ -107,10 +107,9 @@ impl Desk {
 
     /// Takes in the rules that lie in the workspace of a session, if there is news of them: their text, or why they
     /// cannot be read.
-    pub fn workspace_rules(&self, session: &str, news: Option<Result<String, String>>) {
-        if let (Some(sentinel), Some(text)) = (&self.sentinel, news) {
-            sentinel.workspace_rules(session, text);
-        }
+    pub fn workspace_rules(&self, session: &str, news: Option<Result<String, String>>) -> Option<Remembered> {
+        let sentinel = self.sentinel.as_ref()?;
+        news.map(|text| sentinel.workspace_rules(session, text))
     }
 
     /// The rules in plain language in force.
