@@ -35,6 +35,7 @@ mod report;
 mod root;
 pub mod seccomp;
 mod syscall;
+pub mod template;
 mod upper;
 pub mod wire;
 pub mod zygote;

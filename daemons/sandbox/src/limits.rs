@@ -45,18 +45,50 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The ceilings of all sandboxes.
+    pub const fn most() -> Self {
+        Self {
+            wall_ms: 3_600_000,
+            output_bytes: 64 * MIB,
+            memory_bytes: 16 * 1024 * MIB,
+            processes: 4096,
+            file_bytes: 4096 * MIB,
+            open_files: 4096,
+            tmp_bytes: 4096 * MIB,
+            change_entries: 100_000,
+            change_bytes: 256 * MIB,
+        }
+    }
+
+    /// The same, and no more than `ceiling` in any field.
+    #[must_use]
+    pub fn within(self, ceiling: &Self) -> Self {
+        Self {
+            wall_ms: self.wall_ms.min(ceiling.wall_ms),
+            output_bytes: self.output_bytes.min(ceiling.output_bytes),
+            memory_bytes: self.memory_bytes.min(ceiling.memory_bytes),
+            processes: self.processes.min(ceiling.processes),
+            file_bytes: self.file_bytes.min(ceiling.file_bytes),
+            open_files: self.open_files.min(ceiling.open_files),
+            tmp_bytes: self.tmp_bytes.min(ceiling.tmp_bytes),
+            change_entries: self.change_entries.min(ceiling.change_entries),
+            change_bytes: self.change_bytes.min(ceiling.change_bytes),
+        }
+    }
+
     /// The first field that lies outside of its range, with the range.
     pub fn exceeded(&self) -> Option<(&'static str, u64, u64)> {
+        let most = Self::most();
         let table = [
-            ("wall_ms", self.wall_ms, 1, 3_600_000),
-            ("output_bytes", self.output_bytes, 1, 64 * MIB),
-            ("memory_bytes", self.memory_bytes, MIB, 16 * 1024 * MIB),
-            ("processes", self.processes, 2, 4096),
-            ("file_bytes", self.file_bytes, 0, 4096 * MIB),
-            ("open_files", self.open_files, 8, 4096),
-            ("tmp_bytes", self.tmp_bytes, 4096, 4096 * MIB),
-            ("change_entries", self.change_entries, 1, 100_000),
-            ("change_bytes", self.change_bytes, 1, 256 * MIB),
+            ("wall_ms", self.wall_ms, 1, most.wall_ms),
+            ("output_bytes", self.output_bytes, 1, most.output_bytes),
+            ("memory_bytes", self.memory_bytes, MIB, most.memory_bytes),
+            ("processes", self.processes, 2, most.processes),
+            ("file_bytes", self.file_bytes, 0, most.file_bytes),
+            ("open_files", self.open_files, 8, most.open_files),
+            ("tmp_bytes", self.tmp_bytes, 4096, most.tmp_bytes),
+            ("change_entries", self.change_entries, 1, most.change_entries),
+            ("change_bytes", self.change_bytes, 1, most.change_bytes),
         ];
         table
             .iter()

@@ -36,13 +36,19 @@ impl Ready<'_> {
     pub(crate) fn start(&self) -> i32 {
         match &self.run.program {
             Program::Builtin(builtin) => builtin::run(builtin, Path::new(WORKSPACE)),
-            Program::Exec { argv, cwd } => {
-                let Err((status, message)) = self.execute(argv, cwd.as_deref());
-                // Standard error may be closed or full; the status says enough.
-                let _ = writeln!(io::stderr(), "{message}");
-                status
+            Program::Exec { argv, cwd } => self.say(self.execute(argv, cwd.as_deref())),
+            Program::Shell { command, cwd } => {
+                let argv = ["bash", "-c", command].map(str::to_owned);
+                self.say(self.execute(&argv, cwd.as_deref()))
             }
         }
+    }
+
+    fn say(&self, result: Result<Infallible, (i32, String)>) -> i32 {
+        let Err((status, message)) = result;
+        // Standard error may be closed or full; the status says enough.
+        let _ = writeln!(io::stderr(), "{message}");
+        status
     }
 
     fn execute(&self, argv: &[String], cwd: Option<&str>) -> Result<Infallible, (i32, String)> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::identity::Identity;
 pub use crate::limits::Limits;
+pub use crate::template::{Profile, Template};
 
 /// Largest frame in bytes, without its NUL.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -62,6 +63,61 @@ pub struct Run {
     /// Standard input; without it, `/dev/null`.
     #[serde(default)]
     pub stdin: Option<String>,
+    /// Which system calls it may make; refused when wider than the template's.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Its way out; refused in a template without a network.
+    #[serde(default)]
+    pub network: Option<Network>,
+    /// Whether its output is also told while it runs, as [`Reply::Output`].
+    #[serde(default)]
+    pub stream: bool,
+}
+
+impl Run {
+    /// A call with nothing but its program: no overlay, no network, the usual limits.
+    pub fn new(call: &str, program: Program) -> Self {
+        Self {
+            call: call.to_owned(),
+            program,
+            overlay: false,
+            limits: Limits::default(),
+            env: BTreeMap::new(),
+            stdin: None,
+            profile: Profile::default(),
+            network: None,
+            stream: false,
+        }
+    }
+}
+
+/// A call's way out: its connections end at `egressd`, which knows them by the ticket.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// What `egressd` gave out for this call. Never seen by the call itself.
+    pub ticket: String,
+    /// Names that lead to this call's own tunnels.
+    #[serde(default)]
+    pub tunnels: Vec<Tunnel>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("tunnels", &self.tunnels).finish_non_exhaustive()
+    }
+}
+
+/// A TCP connection to one host and port, for one call: the host's name leads to the call's own loopback address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    /// The host; an exact name, no address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Where the call finds it: 1024 to 65535, on its loopback address.
+    pub local: u16,
 }
 
 /// What a call runs.
@@ -73,6 +129,15 @@ pub enum Program {
         /// Name or path, then arguments; not empty.
         argv: Vec<String>,
         /// Directory to start in, relative to the workspace.
+        #[serde(default)]
+        cwd: Option<String>,
+    },
+    /// A command for the session's shell, whose directory, variables and functions are as its last one left them.
+    /// Template `workshop` only.
+    Shell {
+        /// What `bash` reads.
+        command: String,
+        /// Directory to start in, relative to the workspace; otherwise where the last one ended.
         #[serde(default)]
         cwd: Option<String>,
     },
@@ -142,7 +207,25 @@ pub enum Builtin {
         #[serde(default)]
         mode: WriteMode,
     },
+    /// `{files:[{path, created, removed, hunks}]}`. Changes files as a unified diff says, all of it or nothing. Needs
+    /// the overlay.
+    Patch {
+        /// The diff.
+        diff: String,
+    },
+    /// `{url, status, content_type, title, content, size, truncated}`; the URL is where redirects ended. HTML becomes
+    /// Markdown. Needs a network, whose connection is open before the call is confined.
+    Fetch {
+        /// `https://` or `http://`.
+        url: String,
+        /// Most bytes of the body; 1 MiB unless given, 8 MiB at most.
+        #[serde(default)]
+        limit: Option<u64>,
+    },
 }
+
+/// Exit status that a call gets which was killed at its deadline, as `timeout` gives it.
+pub const TIMED_OUT: i32 = 124;
 
 /// Exit status of a built-in tool that answered with an error object.
 pub const BUILTIN_FAILED: i32 = 65;
@@ -174,6 +257,18 @@ pub struct Apply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
+    /// A running call printed something; only where [`Run::stream`] asks for it. Its text is exact in [`Reply::Done`],
+    /// here what is no UTF-8 becomes U+FFFD.
+    Output {
+        /// The call's id.
+        call: String,
+        /// From 0, without gaps, over both streams.
+        seq: u64,
+        /// Standard error rather than standard output.
+        error: bool,
+        /// What it printed.
+        text: String,
+    },
     /// A call ended. Descriptors: stdout, stderr and, for [`Proposed::Changes`], manifest and contents.
     Done(Done),
     /// The request was not carried out, and nothing happened.
@@ -233,7 +328,7 @@ pub struct Done {
     /// The call's id.
     pub call: String,
     /// Exit status; none when a signal ended it. 127 and 126 also say that the program could not be
-    /// started, as a shell does.
+    /// started, as a shell does; [`TIMED_OUT`] that it was killed at its deadline.
     pub exit: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,

@@ -231,12 +231,9 @@ impl Zygote {
 
     fn probe(&self, connection: &Connection, number: u64) -> Option<Probe> {
         let trial = Run {
-            call: "probe".to_owned(),
-            program: Program::Builtin(Builtin::Exists { path: ".".to_owned() }),
             overlay: true,
             limits: Limits { wall_ms: 10_000, ..Limits::default() },
-            env: std::collections::BTreeMap::new(),
-            stdin: None,
+            ..Run::new("probe", Program::Builtin(Builtin::Exists { path: ".".to_owned() }))
         };
         let reason = match self.run(&trial, connection, number) {
             Ok(Answer { reply: Reply::Done(Done { exit: Some(0), .. }), .. }) => None,

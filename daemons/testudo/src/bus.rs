@@ -13,6 +13,8 @@ use zbus::{Connection, fdo};
 pub const AGENT: &str = "org.testudo.Agent1";
 /// `org.testudo.Audit1`: records.
 pub const AUDIT: &str = "org.testudo.Audit1";
+/// `org.testudo.Egress1`: reaches out.
+pub const EGRESS: &str = "org.testudo.Egress1";
 /// `org.testudo.Models1`: infers.
 pub const MODELS: &str = "org.testudo.Models1";
 /// `org.testudo.Policy1`: decides.
@@ -24,6 +26,8 @@ pub const TOOLS: &str = "org.testudo.Tools1";
 pub const AGENT_PATH: &str = "/org/testudo/Agent1";
 /// Object path of the Audit1 interface.
 pub const AUDIT_PATH: &str = "/org/testudo/Audit1";
+/// Object path of the Egress1 interface.
+pub const EGRESS_PATH: &str = "/org/testudo/Egress1";
 /// Object path of the Models1 interface.
 pub const MODELS_PATH: &str = "/org/testudo/Models1";
 /// Object path of the Policy1 interface.

@@ -3,6 +3,7 @@
 //! A mistake in any table stops every daemon with exit status 78 and shows all mistakes of the file at once.
 //! Start with [`load`]; the shape of each table is in its `read` function; [`reader`] does the work.
 
+pub mod egress;
 pub mod reader;
 pub mod sessions;
 
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::diagnostic::Diagnostics;
 use crate::verdict::Weight;
+use egress::Egressd;
 use reader::{Document, Table};
 use sessions::{Group, Unattended};
 
@@ -25,6 +27,8 @@ const DEFAULT_DIRECTORY: &str = "/etc/testudo";
 pub struct Config {
     /// `[agentd]`
     pub agentd: Agentd,
+    /// `[egressd]`
+    pub egressd: Egressd,
     /// `[modeld]`
     pub modeld: Modeld,
     /// `[policyd]`
@@ -131,8 +135,8 @@ impl Amendments {
 /// How `toold` acts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Toold {
-    /// Where sandbox instances answer.
-    pub sandbox_socket: PathBuf,
+    /// The directory in which sandboxes answer, each template at `TEMPLATE.sock`.
+    pub sandboxes: PathBuf,
     /// Where the runner that applies change sets answers.
     pub apply_socket: PathBuf,
     /// The longest that one tool call may run.
@@ -197,6 +201,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
     let root = document.root();
     let config = Config {
         agentd: Agentd::read(&root.table("agentd")),
+        egressd: Egressd::read(&root.table("egressd")),
         modeld: Modeld::read(&root.table("modeld")),
         policyd: Policyd::read(&root.table("policyd")),
         toold: Toold::read(&root.table("toold")),
@@ -333,9 +338,7 @@ impl Extension {
 impl Toold {
     fn read(table: &Table<'_>) -> Self {
         let config = Self {
-            sandbox_socket: table
-                .path("sandbox_socket")
-                .unwrap_or_else(|| "/run/testudo/sandbox.sock".into()),
+            sandboxes: table.path("sandboxes").unwrap_or_else(|| "/run/testudo/sandbox".into()),
             apply_socket: table.path("apply_socket").unwrap_or_else(|| "/run/testudo/apply.sock".into()),
             call_timeout: table.duration("call_timeout").unwrap_or(Duration::from_mins(1)),
             output_limit: table.size("output_limit").unwrap_or(1 << 20),

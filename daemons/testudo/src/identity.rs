@@ -23,6 +23,8 @@ pub enum Daemon {
     Agentd,
     /// Records.
     Auditd,
+    /// Reaches out.
+    Egressd,
     /// Infers.
     Modeld,
     /// Decides.
@@ -33,13 +35,15 @@ pub enum Daemon {
 
 impl Daemon {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Agentd, Self::Auditd, Self::Modeld, Self::Policyd, Self::Toold];
+    pub const ALL: [Self; 6] =
+        [Self::Agentd, Self::Auditd, Self::Egressd, Self::Modeld, Self::Policyd, Self::Toold];
 
     /// The directory name, which all other names are made of.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Agentd => "agentd",
             Self::Auditd => "auditd",
+            Self::Egressd => "egressd",
             Self::Modeld => "modeld",
             Self::Policyd => "policyd",
             Self::Toold => "toold",

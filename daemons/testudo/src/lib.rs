@@ -5,6 +5,7 @@
 //! * [`action`], [`verdict`], [`approval`], [`plan`], [`label`], [`change`]: the vocabulary of deciding;
 //! * [`declaration`], [`observation`], [`flow`]: what tools are, what entered a session, and where arguments came from;
 //! * [`extension`], [`frame`]: what `policyd` and the process of extension rules say, on a socket of their own;
+//! * [`egress`]: what reaches out, where to, and by whose leave;
 //! * [`refusal`], [`tool`], [`turn`], [`model`], [`record`]: the JSON bodies that cross the bus;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
 //! * [`visible`]: what a person can see;
@@ -20,6 +21,7 @@ pub mod config;
 pub mod daemon;
 pub mod declaration;
 pub mod diagnostic;
+pub mod egress;
 pub mod extension;
 pub mod fault;
 pub mod flow;

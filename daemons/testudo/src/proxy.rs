@@ -1,4 +1,4 @@
-//! Clients of the five interfaces, as `units/dbus-1/interfaces` has them.
+//! Clients of the interfaces, as `units/dbus-1/interfaces` has them.
 //!
 //! Bodies are JSON strings; [`crate::action`], [`crate::tool`] and the other modules have their types.
 
@@ -114,6 +114,21 @@ pub trait Tools1 {
     fn resume(&self, session: &str) -> zbus::Result<bool>;
     /// What is stopped.
     fn stops(&self) -> zbus::Result<String>;
+}
+
+/// Reaches out.
+#[proxy(
+    interface = "org.testudo.Egress1",
+    default_service = "org.testudo.Egress1",
+    default_path = "/org/testudo/Egress1"
+)]
+pub trait Egress1 {
+    /// Lets a running call reach out; answers with the ticket that its connections show.
+    fn open(&self, pass: &str) -> zbus::Result<String>;
+    /// Ends a call's ticket with all of its connections; answers with what they carried.
+    fn close(&self, call: &str) -> zbus::Result<String>;
+    /// Who may reach out now, what is connected, and which secrets go where.
+    fn status(&self) -> zbus::Result<String>;
 }
 
 /// Infers.

@@ -1,7 +1,5 @@
 //! From a decided action to what the sandbox runs. Pure: the same action always runs the same thing.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use testudo::action::Action;
 use testudo::config::Toold;
@@ -73,14 +71,7 @@ pub fn plan(call: &str, action: &Action, config: &Toold) -> Result<Plan, Refusal
         ..Limits::default()
     };
     let stdin = text("stdin");
-    Ok(Plan::Contained(Box::new(Run {
-        call: call.to_owned(),
-        program,
-        overlay,
-        limits,
-        env: BTreeMap::new(),
-        stdin,
-    })))
+    Ok(Plan::Contained(Box::new(Run { overlay, limits, stdin, ..Run::new(call, program) })))
 }
 
 /// What a contained call gave, for the model: its result, or its own error.

@@ -3,7 +3,7 @@
 //! They can only make a decision stricter. They are read in the session's own sandbox, by nobody's wish but ours, and
 //! are shown to nobody but `policyd`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,14 +80,7 @@ pub fn read(call: &str) -> Run {
 
 fn run(call: &str, builtin: Builtin) -> Run {
     let limits = Limits { wall_ms: u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX), ..Limits::default() };
-    Run {
-        call: call.to_owned(),
-        program: Program::Builtin(builtin),
-        overlay: false,
-        limits,
-        env: BTreeMap::new(),
-        stdin: None,
-    }
+    Run { limits, ..Run::new(call, Program::Builtin(builtin)) }
 }
 
 /// Whether there is one. What cannot be told counts as one.

@@ -161,7 +161,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         decider: Decider::new(&connection, controls).await?,
         chronicle: Chronicle::new(Recorder::new(&connection).await?, controls),
         instances: Instances::new(
-            config.sandbox_socket.clone(),
+            config.sandboxes.join("workshop.sock"),
             config.apply_socket.clone(),
             say_unavailable,
         ),

@@ -325,7 +325,7 @@ mod tests {
             assert_eq!(service.confinement.network, service.short_name() != "modeld", "{}", service.name);
         }
         let sandbox = units.sockets.iter().find(|socket| socket.name == "testudo-sandbox.socket").unwrap();
-        assert_eq!(sandbox.path, Path::new("/run/testudo/sandbox.sock"));
+        assert_eq!(sandbox.path, Path::new("/run/testudo/sandbox/workshop.sock"));
         assert_eq!((sandbox.mode, sandbox.user.as_deref()), (0o600, Some("testudo-toold")));
         let confinement = &sandbox.template.confinement;
         assert!(confinement.network && confinement.pids && confinement.ipc && confinement.read_only_system);

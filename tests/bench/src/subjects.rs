@@ -8,7 +8,6 @@ use testudo::bus;
 use testudo::proxy::{Options, Tools1Proxy};
 use testudo_appliance::Appliance;
 use testudo_sandbox::client::Instance;
-use testudo_sandbox::limits::Limits;
 use testudo_sandbox::protocol::{Program, Proposed, Run};
 use tokio::runtime::{Builder, Runtime};
 use zbus::fdo::PeerProxy;
@@ -64,18 +63,12 @@ pub(crate) fn measure(appliance: &Appliance, rounds: u16, table: &mut Table) -> 
 /// `true` in a warm sandbox of its own, through the socket that `toold` uses.
 fn contained(appliance: &Appliance, name: &'static str, overlay: bool) -> Result<Subject<'static>> {
     let toold = appliance.pid_of("toold")?;
-    let socket = format!("/proc/{toold}/root/run/testudo/sandbox.sock");
+    let socket = format!("/proc/{toold}/root/run/testudo/sandbox/workshop.sock");
     let mut instance = Instance::connect(Path::new(&socket))?;
     let probe = instance.probe()?;
     ensure!(probe.ready, "cannot contain a call here: {}", probe.reason.unwrap_or_default());
-    let run = Run {
-        call: "bench".to_owned(),
-        program: Program::Exec { argv: vec!["true".to_owned()], cwd: None },
-        overlay,
-        limits: Limits::default(),
-        env: std::collections::BTreeMap::new(),
-        stdin: None,
-    };
+    let program = Program::Exec { argv: vec!["true".to_owned()], cwd: None };
+    let run = Run { overlay, ..Run::new("bench", program) };
     let once = move || {
         let done = instance.run(&run)?.done;
         ensure!(done.exit == Some(0) && done.changes == Proposed::Nothing, "it ended with {done:?}");

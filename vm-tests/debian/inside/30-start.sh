@@ -11,7 +11,7 @@ for daemon in agentd auditd modeld policyd toold; do
   equal "user of $unit" "testudo-$daemon" "$(ps -o user:32= -p "$(systemctl show --value -p MainPID "$unit")")"
   equal "state directory of $unit" "700 testudo-$daemon" "$(stat -c '%a %U' "/var/lib/testudo/$daemon")"
 done
-equal "sandbox socket" "600 testudo-toold" "$(stat -c '%a %U' /run/testudo/sandbox.sock)"
+equal "sandbox socket" "600 testudo-toold" "$(stat -c '%a %U' /run/testudo/sandbox/workshop.sock)"
 equal "apply socket" "600 testudo-toold" "$(stat -c '%a %U' /run/testudo/apply.sock)"
 equal "failed units" "" "$(systemctl --failed --no-legend --plain)"
 echo "all ready after $took ms"

@@ -70,6 +70,7 @@ fn answer(builtin: &Builtin, workspace: &Path) -> Result<Value, BuiltinError> {
             search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)
         }
         Builtin::Glob { pattern, path } => search::glob(workspace, &here(path)?, pattern),
+        Builtin::Patch { .. } | Builtin::Fetch { .. } => Err(BuiltinError::Invalid("not offered".into())),
     }
 }
 

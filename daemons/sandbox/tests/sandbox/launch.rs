@@ -149,14 +149,9 @@ impl Drop for Runner {
 
 /// A call of a shell script on the overlay.
 pub(crate) fn shell(script: &str) -> Run {
-    Run {
-        call: "test".to_owned(),
-        program: Program::Exec { argv: vec!["sh".into(), "-c".into(), script.into()], cwd: None },
-        overlay: true,
-        limits: Limits { wall_ms: 20_000, ..Limits::default() },
-        env: std::collections::BTreeMap::new(),
-        stdin: None,
-    }
+    let program = Program::Exec { argv: vec!["sh".into(), "-c".into(), script.into()], cwd: None };
+    let limits = Limits { wall_ms: 20_000, ..Limits::default() };
+    Run { overlay: true, limits, ..Run::new("test", program) }
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -1,0 +1,160 @@
+//! Where something may go: scheme, host, port, methods and a path prefix, written as a URL.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::host::{Host, HostError, HostPattern};
+
+/// How a connection is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// HTTP inside of TLS that `egressd` speaks itself: it sees method, path and headers.
+    Https,
+    /// HTTP in the clear.
+    Http,
+    /// TLS between the call and the other side: only the name in its greeting can be checked.
+    Tls,
+    /// Anything else, through a declared tunnel.
+    Tcp,
+}
+
+impl Scheme {
+    /// The word before `://`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+            Self::Tls => "tls",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The port that is meant when none is written.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Https | Self::Tls => Some(443),
+            Self::Http => Some(80),
+            Self::Tcp => None,
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [Self::Https, Self::Http, Self::Tls, Self::Tcp].into_iter().find(|scheme| scheme.word() == word)
+    }
+}
+
+/// `SCHEME://HOST[:PORT][/PATH]`. The host may begin with `*.`; the path is a prefix that ends at a `/` or at its own
+/// end; a query, a fragment and a user name are refused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// How.
+    pub scheme: Scheme,
+    /// Where.
+    pub host: HostPattern,
+    /// The port.
+    pub port: u16,
+    /// Paths below this one; "/" is all of them. Says nothing about `tls` and `tcp`.
+    pub path: String,
+    /// Methods, in capitals; none means all of them. Says nothing about `tls` and `tcp`.
+    #[serde(default)]
+    pub methods: BTreeSet<String>,
+}
+
+/// Why a text is no endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EndpointError {
+    /// The host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Anything else.
+    #[error("cannot take {text:?} for an endpoint: {why}")]
+    Form {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl Endpoint {
+    /// Reads an endpoint for all methods.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        let wrong = |why| EndpointError::Form { text: text.chars().take(300).collect(), why };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
+        let scheme =
+            Scheme::of_word(scheme).ok_or_else(|| wrong("its scheme is not https, http, tls or tcp"))?;
+        if text.contains(['?', '#', '@', '\\', '%']) || text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(wrong("it has a query, a fragment, a user name, an escape or a space"));
+        }
+        let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+        let (host, port) =
+            split_port(authority).ok_or_else(|| wrong("its port is not between 1 and 65535"))?;
+        let port = port.or(scheme.port()).ok_or_else(|| wrong("it needs a port"))?;
+        let is_plain = path.split('/').all(|part| part != "." && part != "..") && !path.contains("//");
+        if !is_plain {
+            return Err(wrong("its path has an empty part, . or .."));
+        }
+        if matches!(scheme, Scheme::Tls | Scheme::Tcp) && path != "/" {
+            return Err(wrong("a path cannot be seen in tls and tcp"));
+        }
+        Ok(Self {
+            scheme,
+            host: HostPattern::parse(host)?,
+            port,
+            path: path.to_owned(),
+            methods: BTreeSet::new(),
+        })
+    }
+
+    /// Whether a request goes here. `path` is without its query.
+    pub fn covers(&self, scheme: Scheme, host: &Host, port: u16, method: &str, path: &str) -> bool {
+        let visible = matches!(scheme, Scheme::Https | Scheme::Http);
+        self.scheme == scheme
+            && self.port == port
+            && self.host.matches(host)
+            && (!visible || self.methods.is_empty() || self.methods.contains(method))
+            && (!visible || below(path, &self.path))
+    }
+}
+
+/// Whether `path` is `prefix` or below it. A path with `.` and `..` in it, plain or escaped, is below nothing.
+fn below(path: &str, prefix: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let devious = lower.contains("%2f") || lower.contains("%5c") || lower.contains('\\');
+    let dots = |part: &str| matches!(part.replace("%2e", ".").as_str(), "." | "..");
+    if devious || lower.split('/').any(dots) {
+        return false;
+    }
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
+}
+
+/// The host and the port of an authority; none when the port is no port.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let after = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    let Some(colon) = authority.get(after..)?.find(':').map(|at| at + after) else {
+        return Some((authority, None));
+    };
+    let (host, port) = (authority.get(..colon)?, authority.get(colon + 1..)?);
+    let plain = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
+    let port = plain.then(|| port.parse().ok()).flatten()?;
+    Some((host, Some(port)))
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.word(), self.host)?;
+        if self.scheme.port() != Some(self.port) {
+            write!(f, ":{}", self.port)?;
+        }
+        if self.path == "/" { Ok(()) } else { f.write_str(&self.path) }
+    }
+}
