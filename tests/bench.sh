@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
   echo "the benchmark starts a whole appliance and needs root" >&2
   exit 77
 fi
-packages=(agentd auditd modeld policyd toold sandbox appliance bench)
+packages=(agentd auditd egressd extension modeld policyd toold sandbox appliance bench)
 # Cedar, which decisions are measured beside, is built for this and for nothing else.
 cargo build --release --locked --quiet "${packages[@]/#/--package=testudo-}" --package=testudoctl \
   --features testudo-bench/rivals

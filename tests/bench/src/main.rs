@@ -13,6 +13,7 @@ mod percentile;
 mod rivals;
 mod rounds;
 mod rulebook;
+mod sessions;
 mod starts;
 mod subjects;
 mod table;
@@ -59,6 +60,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.decisions {
         let appliance = starts::measure(arguments.starts, &mut table)?;
         subjects::measure(&appliance, arguments.rounds, &mut table)?;
+        sessions::measure(&appliance, &mut table)?;
         appliance.stop()?;
         deciding::over_the_bus(arguments.rounds, &mut table)?;
     }

@@ -7,6 +7,9 @@ use testudo_appliance::Appliance;
 
 use crate::table::Table;
 
+/// The template that most calls run in, as the supervisor names its instances.
+const SANDBOX: &str = "sandbox-workshop";
+
 /// Adds a row for each service that runs, one for a sandbox if there is one, and the totals.
 ///
 /// # Errors
@@ -19,7 +22,7 @@ pub(crate) fn measure(appliance: &Appliance, when: &str, table: &mut Table) -> R
         daemons += if unit.name == "dbus" { 0 } else { size };
         table.memory(format!("PSS {when}: {}", unit.name), size);
     }
-    if let Some(instance) = appliance.instances("sandbox")?.first() {
+    if let Some(instance) = appliance.instances(SANDBOX)?.first() {
         let size = pss(*instance)?;
         all += size;
         table.memory(format!("PSS {when}: one sandbox, idle"), size);
@@ -27,6 +30,16 @@ pub(crate) fn measure(appliance: &Appliance, when: &str, table: &mut Table) -> R
     table.memory(format!("PSS {when}: all daemons"), daemons);
     table.memory(format!("PSS {when}: with the bus and the sandbox, if any"), all);
     Ok(())
+}
+
+/// Bytes of all sandboxes that run, and how many there are.
+///
+/// # Errors
+/// When one cannot be looked at.
+pub(crate) fn sandboxes(appliance: &Appliance) -> Result<(u64, usize)> {
+    let instances = appliance.instances(SANDBOX)?;
+    let bytes = instances.iter().map(|pid| pss(*pid)).sum::<Result<u64>>()?;
+    Ok((bytes, instances.len()))
 }
 
 /// Bytes of a process.

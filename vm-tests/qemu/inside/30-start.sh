@@ -1,0 +1,8 @@
+# Everything starts on a kernel that is ours alone, with all controllers of cgroup v2.
+
+for controller in cpu memory pids; do
+  grep -qw "$controller" /sys/fs/cgroup/cgroup.controllers || fail "there is no controller $controller"
+done
+systemctl start testudo.target
+equal "failed units" "" "$(systemctl --failed --no-legend --plain 'testudo*')"
+echo "kernel $(uname -r), systemd $(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')"
