@@ -6,6 +6,7 @@ let
   inherit (cfg.settings) agentd modeld policyd toold;
   remote = modeld.provider != "rehearsal";
   ours = lib.filter (lib.hasPrefix "testudo-") cfg.operators;
+  unbound = lib.filter (name: !((cfg.settings.egressd.secrets or { }).${name} or { } ? endpoint)) (lib.attrNames cfg.egressd.secrets);
   idle = lib.attrNames (lib.filterAttrs (_: group: group.sessions == [ ]) toold.groups);
 
   # A file with a secret is one of the running system: the store can be read by everybody.
@@ -37,6 +38,18 @@ in
       {
         assertion = cfg.modeld.apiKeyFile != null -> remote;
         message = "services.testudo.modeld.apiKeyFile is set, but the provider \"rehearsal\" uses no key; set services.testudo.settings.modeld.provider, or remove the key.";
+      }
+      {
+        assertion = cfg.modeld.apiKeyFile != null && modeld ? base_url -> lib.hasPrefix "https://" modeld.base_url;
+        message = "services.testudo.modeld.apiKeyFile is set, but settings.modeld.base_url is ${modeld.base_url or ""}, and a key only goes over https; use https, or remove the key.";
+      }
+      {
+        assertion = unbound == [ ];
+        message = "services.testudo.egressd.secrets: ${toString unbound} may go nowhere; set services.testudo.settings.egressd.secrets.NAME.endpoint, such as \"https://api.example/v1/\".";
+      }
+      {
+        assertion = cfg.modeld.apiKeyFile == null || !(cfg.egressd.secrets ? model);
+        message = "services.testudo.egressd.secrets.model is the name of the provider's key, which modeld.apiKeyFile gives; use another name, or remove one of them.";
       }
       {
         assertion = cfg.policyd.totpFile == null || cfg.policyd.totpEncryptedFile == null;
@@ -74,6 +87,7 @@ in
       }
     ]
     ++ secret "modeld.apiKeyFile" cfg.modeld.apiKeyFile
+    ++ lib.concatLists (lib.mapAttrsToList (name: value: secret "egressd.secrets.${name}.file" value.file) cfg.egressd.secrets)
     ++ secret "policyd.totpFile" cfg.policyd.totpFile;
   };
 }

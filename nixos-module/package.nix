@@ -6,6 +6,7 @@ let
   shipped = lib.concatMap (name: [ "-p" name ]) [
     "testudo-agentd"
     "testudo-auditd"
+    "testudo-egressd"
     "testudo-extension"
     "testudo-modeld"
     "testudo-policyd"

@@ -41,9 +41,8 @@ let
       description = "Up to and without `/chat/completions`.";
     };
     model = unset types.str { description = "The model's name at that server."; };
-    api_key_credential = unset types.str {
-      internal = true;
-      description = "Name of the credential with the key; set by `modeld.apiKeyFile`.";
+    api_key_secret = unset (types.strMatching "[a-z0-9_-]{1,64}") {
+      description = "Name of the key among `egressd.secrets`; set by `modeld.apiKeyFile`.";
     };
   };
 

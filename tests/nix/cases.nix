@@ -33,7 +33,7 @@ in
     config = on { };
     holds = result: builtins.all
       (name: result.users.${name} == { isSystemUser = true; group = name; extraGroups = [ "testudo-daemons" ]; })
-      [ "testudo-agentd" "testudo-auditd" "testudo-modeld" "testudo-policyd" "testudo-toold" ];
+      [ "testudo-agentd" "testudo-auditd" "testudo-egressd" "testudo-modeld" "testudo-policyd" "testudo-toold" ];
   };
 
   "the sandbox's user and the extensions' are in no group of ours" = {
@@ -112,6 +112,26 @@ in
     holds = result: (parsed result).modeld == { provider = "rehearsal"; };
   };
 
+  "a secret goes to egressd as a credential, and where it may go is in the file" = {
+    config = on {
+      egressd.secrets.forge.file = "/run/secrets/forge";
+      settings.egressd.secrets.forge.endpoint = "https://forge.example/api/";
+    };
+    units."testudo-egressd.service" = [ "LoadCredential=testudo.egressd.forge:/run/secrets/forge" ];
+    holds = result: (parsed result).egressd.secrets.forge == { endpoint = "https://forge.example/api/"; };
+  };
+  "a secret that may go nowhere" = {
+    config = on { egressd.secrets.forge.file = "/run/secrets/forge"; };
+    failed = [ "forge may go nowhere" ];
+  };
+  "a secret in the store" = {
+    config = on {
+      egressd.secrets.forge.file = "/nix/store/abc-forge";
+      settings.egressd.secrets.forge.endpoint = "https://forge.example/api/";
+    };
+    failed = [ "egressd.secrets.forge.file is in the Nix store" ];
+  };
+
   "a provider that does not exist" = {
     config = on { settings.modeld.provider = "openal"; };
     throws = true;
@@ -124,11 +144,65 @@ in
 
   "calls see the chosen tools" = {
     config = on { };
-    units."testudo-sandbox@.service" = [
-      "BindReadOnlyPaths=/nix/store/x-testudo-tool-root/usr:/usr"
+    units."testudo-sandbox-workshop@.service" = [
       "ExecStart="
-      "ExecStart=/nix/store/x-testudo/lib/testudo/testudo-sandbox --connection-fd 3 zygote --workspace /run/workspace --scratch /run/scratch --bind /usr --bind /nix/store"
+      "ExecStart=/nix/store/x-testudo/lib/testudo/testudo-sandbox --connection-fd 3 zygote --workspace /run/workspace --scratch /run/scratch --template workshop --bind /usr --bind /nix/store"
     ];
+  };
+
+  "the tool root is configured with the digest that it was sealed with, and verified anew when it is another" = {
+    config = on { };
+    holds = result: has "TOOL_ROOT=/nix/store/x-testudo-tool-root" result.etc."testudo/tool-root"
+      && has "/nix/store/x-testudo-tool-root/testudo-root.json" result.etc."testudo/tool-root"
+      && result.triggers."testudo-tool-root" == [ result.etc."testudo/tool-root" ];
+  };
+
+  "no container, no engine and no runner for them" = {
+    config = on { };
+    holds = result: !(result.units ? "testudo-container.socket") && !(result.units ? "testudo-container@.service")
+      && !((parsed result) ? toold.containers);
+  };
+  "a container is named to toold, and its runner waits for it" = {
+    config = on { containers.py = "docker.io/library/python@sha256:7cf859ab6ea0f9555bd2560a52e573dd33a30f738edef8dac779b791c94b088f"; };
+    units."testudo-container.socket" = [ "WantedBy=testudo.target" ];
+    units."testudo-container@.service" = [
+      "ExecStart="
+      "ExecStart=/nix/store/x-testudo/lib/testudo/testudo-sandbox container --workspace /var/lib/testudo/workspace --scratch /run/testudo-container --engine /nix/store/x-podman/bin/podman"
+    ];
+    holds = result: (parsed result).toold.containers.py.image
+      == "docker.io/library/python@sha256:7cf859ab6ea0f9555bd2560a52e573dd33a30f738edef8dac779b791c94b088f";
+  };
+  "an image by its tag" = {
+    config = on { containers.py = "docker.io/library/python:3"; };
+    throws = true;
+  };
+
+  "each template has its own drop-in, and two of them a way out" = {
+    config = on { };
+    units."testudo-sandbox-integration-test@.service" = [
+      "ExecStart=/nix/store/x-testudo/lib/testudo/testudo-sandbox --connection-fd 3 zygote --workspace /run/workspace --scratch /run/scratch --template integration-test --egress /run/egress.sock --bind /usr --bind /nix/store"
+    ];
+    lacks."testudo-sandbox-code-executor@.service" = "--egress";
+    holds = result: builtins.all (name: result.units ? "testudo-sandbox-${name}@.service")
+      [ "ai-provider" "code-executor" "policy-sandbox" "integration-test" "workshop" ]
+      && !(result.units ? "testudo-sandbox@.service");
+  };
+  "limits are the package's unless they are said" = {
+    config = on { };
+    lacks."testudo-sandbox-workshop@.service" = "Max=";
+  };
+  "limits of one template" = {
+    config = on { sandboxes.workshop = { memoryMax = "2G"; cpuQuota = "150%"; tasksMax = 64; runtimeMaxSec = 7200; }; };
+    units."testudo-sandbox-workshop@.service" = [ "MemoryMax=2G" "CPUQuota=150%" "TasksMax=64" "RuntimeMaxSec=7200" ];
+    lacks."testudo-sandbox-code-executor@.service" = "Max=";
+  };
+  "a limit that systemd would not take" = {
+    config = on { sandboxes.workshop.memoryMax = "lots"; };
+    throws = true;
+  };
+  "a template that does not exist" = {
+    config = on { sandboxes.workshp.tasksMax = 1; };
+    throws = true;
   };
 
   "operators are members of the group" = {
@@ -140,21 +214,27 @@ in
     failed = [ "operators contains testudo-agentd" ];
   };
 
-  "a key goes to modeld as a credential and nowhere else" = {
+  "a key goes to egressd as a credential, bound to the server, and nowhere else" = {
     config = on { settings.modeld = remote; modeld.apiKeyFile = "/run/secrets/key"; };
-    units."testudo-modeld.service" = [ "LoadCredential=testudo.modeld.api-key:/run/secrets/key" ];
+    units."testudo-egressd.service" = [ "LoadCredential=testudo.egressd.model:/run/secrets/key" ];
+    lacks."testudo-modeld.service" = "LoadCredential";
     lacks."testudo-agentd.service" = "LoadCredential";
-    holds = result: (parsed result).modeld.api_key_credential == "testudo.modeld.api-key"
+    holds = result: (parsed result).modeld.api_key_secret == "model"
+      && (parsed result).egressd.secrets.model == { endpoint = "https://api.example/v1/"; credential = "testudo.egressd.model"; }
       && !(has "/run/secrets" result.etc."testudo/testudo.toml");
   };
   "no key, no credential" = {
     config = on { settings.modeld = remote; };
-    lacks."testudo-modeld.service" = "LoadCredential";
-    holds = result: !((parsed result).modeld ? api_key_credential);
+    lacks."testudo-egressd.service" = "LoadCredential";
+    holds = result: !((parsed result).modeld ? api_key_secret);
   };
   "a key without a provider" = {
     config = on { modeld.apiKeyFile = "/run/secrets/key"; };
     failed = [ "\"rehearsal\" uses no key" ];
+  };
+  "a key over plain http" = {
+    config = on { settings.modeld = remote // { base_url = "http://127.0.0.1/v1"; }; modeld.apiKeyFile = "/run/secrets/key"; };
+    failed = [ "a key only goes over https" ];
   };
   "a key in the store" = {
     config = on { settings.modeld = remote; modeld.apiKeyFile = "/nix/store/abc-key"; };

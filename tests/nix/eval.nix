@@ -28,7 +28,7 @@ let
       + toSection config."${section}Config"
       + lib.optionalString (config.wantedBy != [ ]) "[Install]\nWantedBy=${toString config.wantedBy}\n";
   });
-  kinds = { services = "service"; targets = "target"; };
+  kinds = { services = "service"; sockets = "socket"; targets = "target"; };
 
   # A package names itself, and the result of a build shows what it was built by.
   package = name: { type = "derivation"; inherit name; outPath = "/nix/store/x-${name}"; };
@@ -39,8 +39,10 @@ let
     };
     runCommand = name: _: script: "/nix/store/x-${name}!${script}";
     buildEnv = env: "/nix/store/x-${env.name}";
+    inherit lib;
   } // lib.genAttrs
-    [ "testudo" "bash" "coreutils" "diffutils" "findutils" "gawk" "git" "gnugrep" "gnused" "gnutar" "gzip" ]
+    [ "testudo" "bash" "coreutils" "diffutils" "findutils" "gawk" "git" "gnugrep" "gnused" "gnutar" "gzip"
+      "cacert" "curl" "dash" "jq" "patch" "podman" "python3" "ripgrep" ]
     package;
 
   host = {
@@ -52,6 +54,7 @@ let
       users.groups = mkOption { type = types.attrsOf (types.attrsOf (types.listOf types.str)); default = { }; };
       environment = mkOption { type = anyAttrs; default = { }; };
       security = mkOption { type = anyAttrs; default = { }; };
+      virtualisation = mkOption { type = anyAttrs; default = { }; };
       services.dbus = mkOption { type = anyAttrs; default = { }; };
       boot.kernelPackages = mkOption { type = anyAttrs; default = { kernel.version = "6.12.41"; }; };
       systemd = lib.mapAttrs (_: section: mkOption { type = types.attrsOf (unit section); default = { }; }) kinds // {

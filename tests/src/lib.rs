@@ -2,6 +2,10 @@
 //!
 //! Start with [`Scene::start`]; [`Scene::with`] changes the plan, [`ablated`] takes one control out of one program.
 
+pub mod attacks;
+pub mod outside;
+pub mod travel;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -196,7 +200,7 @@ impl Scene {
     /// # Panics
     /// When one does not run.
     pub fn pids(&self) -> Vec<i32> {
-        let daemons = ["policyd", "auditd", "toold", "agentd", "modeld"];
+        let daemons = ["policyd", "auditd", "toold", "agentd", "modeld", "egressd"];
         daemons.iter().map(|daemon| self.appliance.pid_of(daemon).expect("it runs")).collect()
     }
 

@@ -6,10 +6,11 @@ use testudo_appliance::BusPolicy;
 use testudo_tests::Scene;
 
 const OPERATOR: &[&str] = &["root"];
-const USERS: [&str; 8] = [
+const USERS: [&str; 9] = [
     "root",
     "testudo-agentd",
     "testudo-auditd",
+    "testudo-egressd",
     "testudo-modeld",
     "testudo-policyd",
     "testudo-toold",
@@ -32,11 +33,14 @@ fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'
             "Audit1",
             "Append",
             &["s:{\"event\":\"x\"}", "o:"],
-            vec!["testudo-agentd", "testudo-modeld", "testudo-policyd", "testudo-toold"],
+            vec!["testudo-agentd", "testudo-egressd", "testudo-modeld", "testudo-policyd", "testudo-toold"],
         ),
         ("Audit1", "Log", &["t:0", "u:1", "o:"], people.clone()),
         ("Audit1", "Show", &["t:1"], people.clone()),
         ("Audit1", "Verify", &[], people.clone()),
+        ("Egress1", "Open", &["s:{}"], vec!["testudo-toold"]),
+        ("Egress1", "Close", &["s:c-99"], vec!["testudo-toold"]),
+        ("Egress1", "Status", &[], people.clone()),
         (
             "Models1",
             "Complete",
@@ -45,11 +49,11 @@ fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'
         ),
         ("Models1", "Cancel", &["s:1"], vec!["testudo-agentd", "testudo-policyd"]),
         ("Models1", "List", &[], agent_and_people.clone()),
-        ("Policy1", "Decide", &["s:{}", "o:"], vec!["testudo-toold"]),
+        ("Policy1", "Decide", &["s:{}", "o:"], vec!["testudo-egressd", "testudo-toold"]),
         ("Policy1", "Observe", &["s:x", "s:{}", "o:"], vec!["testudo-agentd", "testudo-toold"]),
-        ("Policy1", "Await", &["s:a-99"], vec!["testudo-toold"]),
-        ("Policy1", "Redeem", &["s:a-99", "s:00"], vec!["testudo-toold"]),
-        ("Policy1", "Withdraw", &["s:a-99"], vec!["testudo-toold"]),
+        ("Policy1", "Await", &["s:a-99"], vec!["testudo-egressd", "testudo-toold"]),
+        ("Policy1", "Redeem", &["s:a-99", "s:00"], vec!["testudo-egressd", "testudo-toold"]),
+        ("Policy1", "Withdraw", &["s:a-99"], vec!["testudo-egressd", "testudo-toold"]),
         ("Policy1", "Plan", &["s:{}", "o:"], vec!["testudo-toold"]),
         ("Policy1", "Collect", &["s:a-99"], vec!["testudo-toold"]),
         ("Policy1", "Approvals", &["o:"], people.clone()),
@@ -70,10 +74,15 @@ fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'
         ("Tools1", "Invoke", &["s:x", "s:time.now", "s:{}", "o:"], agent_and_people.clone()),
         ("Tools1", "Cancel", &["s:c-99"], agent_and_people.clone()),
         ("Tools1", "Catalogue", &[], agent_and_people.clone()),
-        ("Tools1", "CloseSession", &["s:x"], agent_and_people),
+        ("Tools1", "CloseSession", &["s:x"], agent_and_people.clone()),
+        ("Tools1", "Prepare", &["s:x"], agent_and_people),
+        ("Tools1", "Undo", &["s:", "o:"], people.clone()),
+        ("Tools1", "History", &["u:9"], people.clone()),
         ("Tools1", "Stop", &["s:x", "o:"], people.clone()),
         ("Tools1", "Resume", &["s:x"], people.clone()),
-        ("Tools1", "Stops", &[], people),
+        ("Tools1", "Stops", &[], people.clone()),
+        ("Tools1", "Freeze", &["s:x"], people.clone()),
+        ("Tools1", "Thaw", &["s:x"], people),
     ]
 }
 
@@ -99,7 +108,7 @@ fn every_forbidden_pair_is_refused_by_the_bus_and_every_allowed_one_is_not() {
 #[test]
 fn the_table_above_has_every_method_of_the_contract() {
     let mut written: BTreeMap<String, usize> = BTreeMap::new();
-    for interface in ["Agent1", "Audit1", "Models1", "Policy1", "Tools1"] {
+    for interface in ["Agent1", "Audit1", "Egress1", "Models1", "Policy1", "Tools1"] {
         let file = format!("units/dbus-1/interfaces/org.testudo.{interface}.xml");
         let text = std::fs::read_to_string(testudo_tests::repository().join(file)).unwrap();
         for name in text.split("<method name=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
@@ -127,10 +136,11 @@ fn nobody_can_take_a_daemons_name() {
         scene.as_user(user, "--own", &format!("org.testudo.{interface}"), &[])
     };
     let scene = Scene::start();
-    for interface in ["Agent1", "Audit1", "Models1", "Policy1", "Tools1"] {
+    for interface in ["Agent1", "Audit1", "Egress1", "Models1", "Policy1", "Tools1"] {
         let unit = match interface {
             "Agent1" => "agentd",
             "Audit1" => "auditd",
+            "Egress1" => "egressd",
             "Models1" => "modeld",
             "Policy1" => "policyd",
             _ => "toold",

@@ -36,7 +36,7 @@ fn members(xml: &str, interface: &str) -> BTreeSet<String> {
 #[test]
 fn every_daemon_serves_its_xml() {
     let scene = Scene::start();
-    for name in ["Agent1", "Audit1", "Models1", "Policy1", "Tools1"] {
+    for name in ["Agent1", "Audit1", "Egress1", "Models1", "Policy1", "Tools1"] {
         let interface = format!("org.testudo.{name}");
         let file = repository().join(format!("units/dbus-1/interfaces/{interface}.xml"));
         let written = members(&std::fs::read_to_string(file).unwrap(), &interface);

@@ -11,7 +11,7 @@ broken=0
 # breaks GATE FILE SED-SCRIPT
 breaks() {
   rm -rf "${copy:?}/units"
-  cp -r "$here/../../units" "$copy/units"
+  cp -a "$here/../../units" "$copy/units"
   mkdir -p "$copy/daemons/testudo/src"
   cp "$here/../../daemons/testudo/src/journal.rs" "$copy/daemons/testudo/src/"
   cp -r "$here/../../policies" "$copy/"
@@ -34,9 +34,15 @@ breaks() {
 
 breaks verify system/testudo-toold.service 's/^ProtectHome=/ProtectHouse=/'
 breaks verify system/testudo-sandbox@.service '/^CollectMode=/d; s/^Type=exec/&\nCollectMode=inactive/'
-breaks verify system/testudo.target 's/testudo-sandbox\.socket/testudo-sandbox.sokket/; s/^Wants=/Requires=/'
+breaks verify system/testudo.target 's/testudo-sandbox-workshop\.socket/testudo-sandbox-workshop.sokket/; s/^Wants=/Requires=/'
 breaks exposure system/testudo-policyd.service 's/^PrivateNetwork=yes/PrivateNetwork=no/; s/^IPAddressDeny=any//'
 breaks exposure system/testudo-sandbox@.service 's/^CapabilityBoundingSet=/&CAP_SYS_ADMIN/'
+breaks exposure system/testudo-sandbox-integration-test@.service.d/20-egress.conf 's/^RestrictAddressFamilies=AF_UNIX AF_INET$/&\nPrivateNetwork=no/'
+breaks templates system/testudo-sandbox-workshop@.service.d/10-limits.conf '/^MemoryMax=/d'
+breaks templates system/testudo-sandbox-workshop.socket 's/workshop.sock/code-executor.sock/'
+# A file of its own where a link should be.
+breaks templates system/testudo-sandbox-workshop@.service 's/^Description=.*/Description=Another/'
+breaks baseline system/testudo-sandbox-integration-test@.service.d/20-egress.conf '/^# AF_UNIX/,/^# of the/d'
 breaks exposure system/testudo-extension.service 's/^PrivateNetwork=yes/PrivateNetwork=no/; s/^IPAddressDeny=any//'
 breaks order system/testudo-agentd.service '/^ProtectHome=/d; s/^ProtectSystem=.*/ProtectHome=yes\n&/'
 breaks order system/testudo-auditd.service 's/^User=/LimitNICE=1\n&/'
@@ -53,4 +59,6 @@ breaks interfaces dbus-1/interfaces/org.testudo.Tools1.xml 's/<method name="Canc
 breaks interfaces dbus-1/interfaces/org.testudo.Agent1.xml 's|</interface>||'
 breaks activation dbus-1/system.d/org.testudo.Audit1.conf 's/user="testudo-auditd"/user="testudo-toold"/'
 breaks activation dbus-1/system-services/org.testudo.Models1.service 's/^User=.*/User=root/'
+breaks polkit polkit-1/rules.d/50-testudo.rules 's/"stop", "start"/&, "restart"/'
+breaks polkit polkit-1/rules.d/50-testudo.rules 's/"workshop"/"workshp"/'
 exit "$broken"

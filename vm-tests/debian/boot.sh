@@ -4,6 +4,8 @@
 # ROOT stays as it is: everything is written to an overlay in memory. SHARE is /share inside, read-only, RESULTS is
 # /results. The exit status is COMMAND's. The host needs no systemd of its own, only systemd-nspawn and root.
 #
+# UNIFIED=1 leaves the v1 hierarchies out: then units can be frozen and thawed, and limits may do nothing.
+#
 # A container lies more easily than a machine does: several settings below leave hardening accepted but not enforced
 # when they are left out. inside/10-control.sh asserts that each of them bites.
 set -euo pipefail
@@ -15,7 +17,7 @@ machine=testudo-vm-$$
 # The controllers must be writable inside, else MemoryMax=, TasksMax= and CPUQuota= are accepted and do nothing. Where
 # the host still mounts them as cgroup v1, v2 has none of them and the container needs the v1 hierarchies too.
 hierarchies=(unified)
-if [ -d /sys/fs/cgroup/memory ]; then
+if [ -z "${UNIFIED:-}" ] && [ -d /sys/fs/cgroup/memory ]; then
   own=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup) # what we use stays accounted to whoever started us
   hierarchies=(unified systemd cpu cpuacct pids blkio devices freezer "memory$own")
 fi

@@ -3,6 +3,7 @@
 #
 #   TESTUDO_BIN_DIR=DIR   the binaries (default: target/debug)
 #   RESULTS=DIR           keep the journal and the console there
+#   UNIFIED=1             one cgroup hierarchy, where units can be frozen: the behaviours of templates alone
 #
 # The behaviours are the files in inside/, in this order, in one boot. Exit status: 0, 1 when one fails,
 # 77 when it is not possible here.
@@ -21,7 +22,7 @@ for tool in mmdebstrap systemd-nspawn; do
   command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 [ -w /sys/fs/cgroup ] || [ -w /sys/fs/cgroup/unified ] || skip "there is no writable cgroup tree"
-for name in testudo-{agentd,auditd,extension,modeld,policyd,sandbox,toold} testudoctl; do
+for name in testudo-{agentd,auditd,egressd,extension,modeld,policyd,sandbox,toold} testudoctl; do
   [ -x "$bin_dir/$name" ] || { echo "FAIL  vm-tests/debian: $bin_dir/$name is not built" >&2; exit 1; }
 done
 root=$("$here/root.sh") || skip "no Debian root could be built"
@@ -31,7 +32,12 @@ results=${RESULTS:-$share.results}
 mkdir -p "$results"
 trap 'rm -rf "$share"; [ -n "${RESULTS:-}" ] || rm -rf "$results"' EXIT
 cp -r "$here/inside" "$share/inside"
+if [ -n "${UNIFIED:-}" ]; then
+  # What needs limits that bite is left to the other run.
+  find "$share/inside" -name '[0-9]*' -not -name '20-*' -not -name '30-*' -not -name '46-*' -delete
+fi
 BIN_DIR=$bin_dir "$repository/units/install" "$share/package"
+if tool_root=$("$here/tool-root.sh" "$bin_dir/testudo-sandbox"); then cp -a "$tool_root" "$share/tool-root"; fi
 
 status=0
 started=$(date +%s%N)

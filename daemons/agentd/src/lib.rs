@@ -13,6 +13,7 @@ pub mod agent;
 pub mod attendance;
 pub mod conversation;
 pub mod cut;
+mod live;
 pub mod models;
 pub mod name;
 pub mod outcome;

@@ -162,6 +162,7 @@ impl Runner<'_> {
             Some(tools) => Ok(tools),
             None => {
                 let tools = self.peers.tools.clone();
+                tools.prepare(self.session.name());
                 match self.stop.or(async move { tools.catalogue().await }).await {
                     Ok(offer) => offer,
                     Err(stop) => return Input::Stop(stop),
@@ -194,13 +195,24 @@ impl Runner<'_> {
         move |text| peers.tell(&session, &Event::Text { turn: turn.clone(), delta: text.to_owned() })
     }
 
+    /// Tells those who watch what a call prints.
+    fn watcher(&self, request: &str) -> impl FnMut(String) + Send + use<> {
+        let (peers, session, turn) = (self.peers.clone(), self.session.name().to_owned(), self.id.to_owned());
+        let request = request.to_owned();
+        move |text| {
+            let event = Event::CallOutput { turn: turn.clone(), request: request.clone(), text };
+            peers.tell(&session, &event);
+        }
+    }
+
     async fn call(&self, call: ToolCall) -> Input {
         let arguments = cut::json(&call.arguments, ARGUMENTS_SHOWN).unwrap_or_else(|| call.arguments.clone());
         let (turn, request, tool) = (self.id.to_owned(), call.id.clone(), call.name.clone());
         self.peers.tell(self.session.name(), &Event::CallStarted { turn, request, tool, arguments });
         let session = self.session.name().to_owned();
         let (attendance, stop) = (self.attendance.clone(), self.stop.clone());
-        match self.stop.or(self.peers.tools.clone().invoke(session, call, attendance, stop)).await {
+        let heard = self.watcher(&call.id);
+        match self.stop.or(self.peers.tools.clone().invoke(session, call, attendance, stop, heard)).await {
             Ok(outcome) => Input::Outcome(outcome),
             Err(stop) => Input::Stop(stop),
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use testudo::fault;
 use testudo::limits::{self, LimitError};
 use testudo::model::{ToolCall, ToolSpec};
@@ -13,6 +14,7 @@ use zbus::Connection;
 use zbus::wire::Variant;
 
 use crate::attendance::Attendance;
+use crate::live::Live;
 use crate::stop::StopSignal;
 
 /// The longest that the catalogue may take; unlike a call it waits for nobody.
@@ -61,20 +63,33 @@ impl Tools {
         Ok(offer.collect())
     }
 
-    /// Calls a tool, until `stop`.
+    /// Has the session's sandbox started while the model thinks. Nothing depends on it: a call that finds none waits.
+    pub fn prepare(&self, session: &str) {
+        let (tools, session) = (self.0.clone(), session.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = tools.prepare(&session).await {
+                tracing::debug!("no sandbox ahead: {}", fault::bus_error_text(&error));
+            }
+        });
+    }
+
+    /// Calls a tool, until `stop`, and gives what it prints meanwhile to `heard`.
     pub async fn invoke(
         self,
         session: String,
         call: ToolCall,
         attendance: Attendance,
         stop: StopSignal,
+        heard: impl FnMut(String),
     ) -> Outcome {
         let begun = Instant::now();
         let arguments = call.arguments.to_string();
         let mut options = Options::from([("call", Variant::from(call.id.as_str()))]);
         attendance.put(&mut options);
+        options.insert("stream", Variant::from(true));
         let invoking = self.0.invoke(&session, &call.name, &arguments, options);
-        let error = match stop.see_out(invoking, || self.0.cancel(&call.id)).await {
+        let invoking = stop.see_out(invoking, || self.0.cancel(&call.id));
+        let error = match self.listening(&call.id, invoking, heard).await {
             Ok(text) => match limits::parse::<Outcome>(&text, limits::REPLY) {
                 Ok(outcome) if outcome.result.is_some() != outcome.error.is_some() => return outcome,
                 Ok(_) => {
@@ -103,6 +118,44 @@ impl Tools {
             result: None,
             error: Some(error),
         }
+    }
+}
+
+impl Tools {
+    /// Waits for an answer and hears what the call prints until then. A call that nobody can hear is made all the same.
+    async fn listening<T>(
+        &self,
+        call: &str,
+        invoking: impl Future<Output = T>,
+        mut heard: impl FnMut(String),
+    ) -> T {
+        let Ok(mut output) = self.0.receive_output().await else { return invoking.await };
+        let mut invoking = std::pin::pin!(invoking);
+        let mut live = Live::new(Instant::now());
+        loop {
+            let now = Instant::now();
+            if let Some(text) = live.take(now) {
+                heard(text);
+            }
+            let due = live.due();
+            tokio::select! {
+                biased;
+                Some(piece) = output.next() => {
+                    if let Ok(piece) = piece.args() && piece.call == call {
+                        live.push(&piece.text);
+                    }
+                }
+                answer = &mut invoking => return answer,
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

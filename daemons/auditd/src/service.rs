@@ -18,7 +18,8 @@ use crate::walk::Expected;
 use crate::writer::Writer;
 
 /// The daemons that have something to record.
-const WRITERS: [Daemon; 4] = [Daemon::Policyd, Daemon::Toold, Daemon::Agentd, Daemon::Modeld];
+const WRITERS: [Daemon; 5] =
+    [Daemon::Policyd, Daemon::Toold, Daemon::Agentd, Daemon::Egressd, Daemon::Modeld];
 
 /// Questions that are answered at once; the others wait. An answer may take much memory while it is made.
 const READERS: usize = 2;

@@ -58,7 +58,7 @@ impl Controls {
     #[cfg(feature = "ablation")]
     pub fn without(name: &str) -> Option<Self> {
         let (control, _) = Control::ALL.into_iter().find(|(_, known)| *known == name)?;
-        Some(Self(u32::MAX & !(1 << control as u32)))
+        Some(Self(!(1 << control as u32)))
     }
 
     /// Whether a control is in force.

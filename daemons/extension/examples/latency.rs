@@ -84,6 +84,7 @@ fn judged(changes: usize) -> Judged {
         mode: Some(0o644),
         sha256: None,
         target: None,
+        ..ChangeSummary::default()
     };
     Judged { changes: (0..changes).map(change).collect(), ..Judged::new(action, "c-1") }
 }

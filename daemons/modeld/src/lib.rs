@@ -1,20 +1,19 @@
 //! Infers: asks a language model, whichever is configured, and streams its answer.
 //!
-//! Promises: a key is never in an answer, an error or a log; nothing is connected to but the configured
-//! server; a cancelled request is abandoned at once, and so are those of a caller that left the bus.
+//! Promises: it has no network and no key; what it asks goes through the socket of `egressd`, which fills the
+//! key in and reaches nothing for it but the configured server; a cancelled request is abandoned at once, and so are those of a caller that left the bus.
 //!
 //! Layout, from the bus inwards: [`serve`] is the daemon, [`service`] is `org.testudo.Models1`,
 //! [`running`] holds what is under way, [`provider`] is what both sources of completions offer:
-//! [`rehearsal`], the built-in planner, and [`openai`], any OpenAI-compatible server.
+//! [`rehearsal`], the built-in planner, and [`openai`], any OpenAI-compatible server through [`egress`].
 
+pub mod egress;
 pub mod openai;
 pub mod provider;
 pub mod rehearsal;
 pub mod running;
-pub mod secret;
 pub mod service;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ use testudo::config::{self, Config};
 use testudo::daemon::{DaemonError, Lifecycle};
 use testudo::recorder::Recorder;
 
+use egress::Egress;
 use openai::{OpenAi, Patience};
 use provider::Provider;
 use rehearsal::Rehearsal;
 use running::Running;
-use secret::Secret;
 use service::Models;
 
 /// The most completions of one caller at one time.
@@ -74,18 +73,13 @@ pub async fn serve(config: Config, lifecycle: Lifecycle) -> Result<(), DaemonErr
 
 /// The configured provider.
 pub fn provider(config: &config::Modeld) -> Result<Arc<dyn Provider>, DaemonError> {
-    let refused = |error: &dyn std::error::Error| {
-        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-        DaemonError::Config(format!("{error}{cause}"))
-    };
     match &config.provider {
         config::Provider::Rehearsal => Ok(Arc::new(Rehearsal)),
-        config::Provider::OpenAi { base_url, model, api_key_credential, allow_http } => {
-            let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-            let read = |name: &String| Secret::from_credential(directory.as_deref(), name);
-            let key = api_key_credential.as_ref().map(read).transpose().map_err(|error| refused(&error))?;
-            let server = OpenAi::new(base_url, *allow_http, model.clone(), key, Patience::default());
-            Ok(Arc::new(server.map_err(|error| refused(&error))?))
+        config::Provider::OpenAi { base_url, model, api_key_secret, allow_http } => {
+            let egress = Egress::new(&config.egress_socket);
+            let (model, secret) = (model.clone(), api_key_secret.as_deref());
+            let server = OpenAi::new(egress, base_url, *allow_http, model, secret, Patience::default());
+            Ok(Arc::new(server.map_err(|error| DaemonError::Config(error.to_string()))?))
         }
     }
 }

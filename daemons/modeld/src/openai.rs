@@ -1,7 +1,7 @@
 //! Any OpenAI-compatible server: `POST {base_url}/chat/completions` with streaming and tool calls.
 //!
-//! Promises: connects to the configured address only (no redirects, no proxies), sends the key in one
-//! header and shows it nowhere, bounds every size and every silence, and tries again only before the
+//! Promises: asks `egressd` for the configured address only and follows no redirect, names the key in one header
+//! and never has it, bounds every size and every silence, and tries again only before the
 //! first byte of an answer has come. Start at [`OpenAi::complete`](Provider::complete).
 
 mod answer;
@@ -13,14 +13,16 @@ mod names;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Client, Response};
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, InvalidHeaderValue, USER_AGENT};
+use hyper::{Method, Request};
 use testudo::model::{Completion, CompletionRequest};
 
+use crate::egress::{Egress, EgressError, Response};
 use crate::provider::{Deltas, Provider, ProviderError};
-use crate::secret::Secret;
 use answer::{Answer, Flaw};
 use endpoint::Endpoint;
 pub use endpoint::EndpointError;
@@ -31,13 +33,15 @@ use names::Names;
 /// The name of the provider.
 pub const NAME: &str = "openai";
 
+const AGENT: &str = concat!("testudo-modeld/", env!("CARGO_PKG_VERSION"));
+
 /// The most bytes of a whole response: an answer of the largest size in the smallest pieces.
 const RESPONSE_LIMIT: usize = 64 << 20;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For a connection.
+    /// For `egressd` to take a connection, and for the next piece of a refusal.
     pub connect: Duration,
     /// For the next piece of an answer that has begun.
     pub gap: Duration,
@@ -60,10 +64,11 @@ impl Default for Patience {
 
 /// A server that speaks the `OpenAI` protocol, and one of its models.
 pub struct OpenAi {
-    client: Client,
+    egress: Egress,
     endpoint: Endpoint,
     model: String,
-    key: Option<Secret>,
+    /// The value of `Authorization`, with the key's name where the key goes.
+    authorization: Option<HeaderValue>,
     patience: Patience,
 }
 
@@ -73,38 +78,29 @@ pub enum SetupError {
     /// The base URL is not taken.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// There are no certificates to check servers against, for example.
-    #[error("cannot set up encrypted connections")]
-    Client(#[source] reqwest::Error),
+    /// The name of the key cannot be written into a header.
+    #[error("cannot use api_key_secret in [modeld]: {0}")]
+    Key(#[from] InvalidHeaderValue),
 }
 
 impl OpenAi {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. `secret` is the name of the key.
     pub fn new(
+        egress: Egress,
         base_url: &str,
         allow_http: bool,
         model: String,
-        key: Option<Secret>,
+        secret: Option<&str>,
         patience: Patience,
     ) -> Result<Self, SetupError> {
         let endpoint = Endpoint::below(base_url, allow_http)?;
-        let client = Client::builder()
-            .user_agent(concat!("testudo-modeld/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .gzip(false)
-            .https_only(endpoint.is_encrypted())
-            .connect_timeout(patience.connect);
-        // A server on this machine must be usable where no certificates are installed.
-        let client = if endpoint.is_encrypted() { client } else { client.tls_certs_only([]) };
-        let client = client.build().map_err(|error| SetupError::Client(error.without_url()))?;
-        Ok(Self { client, endpoint, model, key, patience })
+        let authorization =
+            secret.map(|name| HeaderValue::try_from(format!("Bearer {{{{secret:{name}}}}}"))).transpose()?;
+        Ok(Self { egress, endpoint, model, authorization, patience })
     }
 
     fn failures(&self) -> Failures<'_> {
-        Failures { server: &self.endpoint.server, key: self.key.as_ref() }
+        Failures { server: &self.endpoint.server }
     }
 
     /// Asks until a response has begun, at most three times.
@@ -113,23 +109,31 @@ impl OpenAi {
         let mut usage = true;
         let mut attempt = 0;
         loop {
+            let backoff = self.patience.backoff * 2_u32.pow(attempt);
             let (error, wait) = match self.post(&body::body(request, model, usage)).await {
-                Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    let wait = failure::retry_after(response.headers());
-                    let said = self.read_error(response).await;
-                    if usage && matches!(status, 400 | 422) && said.contains("stream_options") {
-                        usage = false;
-                        continue;
+                Ok(mut response) => match response.refused() {
+                    Some(reason) => {
+                        let sentence = String::from_utf8_lossy(&self.rest(&mut response).await).into_owned();
+                        let wait = failure::passes(&reason).then_some(backoff);
+                        (self.failures().barred(&reason, &sentence), wait)
                     }
-                    let retriable = matches!(status, 429 | 500 | 502 | 503 | 504 | 529);
-                    let error = self.failures().status(status, model, wait, &said);
-                    (error, retriable.then(|| wait.unwrap_or(self.patience.backoff * 2_u32.pow(attempt))))
-                }
+                    None if response.status().is_success() => return Ok(response),
+                    None => {
+                        let status = response.status().as_u16();
+                        let wait = failure::retry_after(response.headers());
+                        let said = self.read_error(response).await;
+                        if usage && matches!(status, 400 | 422) && said.contains("stream_options") {
+                            usage = false;
+                            continue;
+                        }
+                        let retriable = matches!(status, 429 | 500 | 502 | 503 | 504 | 529);
+                        let error = self.failures().status(status, model, wait, &said);
+                        (error, retriable.then(|| wait.unwrap_or(backoff)))
+                    }
+                },
                 Err(error) => {
-                    let wait = error.is_connect().then(|| self.patience.backoff * 2_u32.pow(attempt));
-                    (self.failures().transport(&error, self.patience.connect), wait)
+                    let wait = matches!(error, EgressError::Away { .. }).then_some(backoff);
+                    (self.failures().transport(&error), wait)
                 }
             };
             match wait {
@@ -143,16 +147,23 @@ impl OpenAi {
         }
     }
 
-    async fn post(&self, body: &serde_json::Value) -> Result<Response, reqwest::Error> {
-        let mut request = self.client.post(self.endpoint.url.clone()).json(body);
-        if let Some(value) = self.key.as_ref().and_then(Secret::bearer) {
-            request = request.header(AUTHORIZATION, value);
+    async fn post(&self, body: &serde_json::Value) -> Result<Response, EgressError> {
+        let mut request = Request::new(Full::new(Bytes::from(body.to_string())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.endpoint.authority.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if let Some(value) = &self.authorization {
+            headers.insert(AUTHORIZATION, value.clone());
         }
-        request.send().await
+        self.egress.send(request, self.patience.connect).await
     }
 
-    /// What a refusing server says about it; empty if it says nothing in JSON.
-    async fn read_error(&self, mut response: Response) -> String {
+    /// The beginning of a refusal's body.
+    async fn rest(&self, response: &mut Response) -> Vec<u8> {
         const MOST: usize = 16 * 1024;
         let mut body = Vec::new();
         while body.len() < MOST
@@ -160,6 +171,12 @@ impl OpenAi {
         {
             body.extend_from_slice(&chunk);
         }
+        body
+    }
+
+    /// What a refusing server says about it; empty if it says nothing in JSON.
+    async fn read_error(&self, mut response: Response) -> String {
+        let body = self.rest(&mut response).await;
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         json.get("error").and_then(answer::words_of).or_else(|| answer::words_of(&json)).unwrap_or_default()
     }

@@ -44,7 +44,7 @@ impl Deltas {
     }
 }
 
-/// Why there is no completion. No message holds a key, a query or anything of the conversation.
+/// Why there is no completion. No message holds a query or anything of the conversation; a key is not here to be held.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// Two tools of a request cannot be told apart on the wire.
@@ -57,19 +57,39 @@ pub enum ProviderError {
         /// The name that both would have.
         wire: String,
     },
+    /// `egressd` is not there.
+    #[error(
+        "cannot reach the model server at {server}: {cause}; check testudo-egressd, through which all requests go"
+    )]
+    Egress {
+        /// Host and port.
+        server: String,
+        /// What is wrong with the way to it.
+        cause: String,
+    },
     /// No connection to the server.
     #[error(
-        "cannot reach the model server at {server}: {cause}; check that it runs and that base_url in [modeld] is right"
+        "cannot reach the model server at {server}{said}; check that it runs and that base_url in [modeld] is right"
     )]
     Unreachable {
         /// Host and port.
         server: String,
-        /// The innermost cause, such as "connection refused".
-        cause: String,
+        /// What `egressd` says about it, after a colon, or nothing.
+        said: Said,
+    },
+    /// `egressd` does not let the request through.
+    #[error("cannot reach the model server at {server}: testudo-egressd refused it{reason}{said}")]
+    Barred {
+        /// Host and port.
+        server: String,
+        /// The word for the reason, after a colon.
+        reason: String,
+        /// What `egressd` says about it, after a colon, or nothing.
+        said: Said,
     },
     /// The server does not accept the key, or wants one.
     #[error(
-        "cannot use the model server at {server}: the server refused the key (status {status}); check api_key_credential in [modeld]"
+        "cannot use the model server at {server}: the server refused the key (status {status}); check the secret that api_key_secret in [modeld] names"
     )]
     Key {
         /// Host and port.
@@ -179,7 +199,7 @@ fn later(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| format!("; try again in {} s", wait.as_secs().max(1)))
 }
 
-/// A server's own words about an error: one short line, free of control characters and of the key.
+/// Words of another about an error: one short line, free of control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Said(Option<String>);
 
@@ -187,9 +207,9 @@ impl Said {
     /// The most characters that are kept.
     const KEPT: usize = 200;
 
-    /// Keeps a line of `text`, with every `secret` in it blotted out.
-    pub fn new(text: &str, blot: impl Fn(&str) -> String) -> Self {
-        let line: String = blot(text)
+    /// Keeps a line of `text`.
+    pub fn new(text: &str) -> Self {
+        let line: String = text
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .filter(|c| !is_invisible(*c))

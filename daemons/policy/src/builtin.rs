@@ -31,12 +31,12 @@ const RULES: [Builtin; 9] = [
     Builtin {
         name: "protect-apply-journal",
         reason: "the journal of applied changes is not for tools to write",
-        forbids: |sight| sight.judged.changes.iter().any(|change| touches_journal(&change.path)),
+        forbids: |sight| paths(sight.judged).any(touches_journal),
     },
     Builtin {
         name: "stay-in-workspace",
         reason: "a change may not leave the workspace",
-        forbids: |sight| sight.judged.changes.iter().any(|change| climbs_out(&change.path)),
+        forbids: |sight| paths(sight.judged).any(climbs_out),
     },
     Builtin {
         name: "name-the-change-set",
@@ -98,7 +98,8 @@ impl<'j> Sight<'j> {
             [Effect::Write, Effect::Configure, Effect::Destroy].iter().any(|effect| effects.contains(effect));
         let mut reaches = Vec::new();
         for change in &judged.changes {
-            reaches.extend(places(&change.path, Manner::Literal));
+            let both = [Some(&change.path), change.from.as_ref()];
+            reaches.extend(both.into_iter().flatten().flat_map(|path| places(path, Manner::Literal)));
             if let Some(target) = &change.target {
                 // A link into the programs writes nothing there, and build tools make such links.
                 let led = places(&aimed(&change.path, target), Manner::Literal);
@@ -119,6 +120,16 @@ impl<'j> Sight<'j> {
     fn writes(&self, place: Place) -> bool {
         self.writes && self.reaches.contains(&place)
     }
+}
+
+/// The paths that change; those that something is moved away from too.
+fn paths(judged: &Judged) -> impl Iterator<Item = &str> {
+    judged
+        .changes
+        .iter()
+        .flat_map(|change| [Some(&change.path), change.from.as_ref()])
+        .flatten()
+        .map(String::as_str)
 }
 
 /// Whether an argument can say where something is. One that nobody declared can.

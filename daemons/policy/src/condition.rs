@@ -8,9 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use testudo::action::Effect;
+use testudo::egress::{CONNECT, is_listed};
 use testudo::flow::Origin;
 
+use crate::change;
 use crate::matter::{Given, Matter, Reach};
+use crate::outward::Outward;
 use crate::pattern::Patterns;
 use crate::writer::Writer;
 
@@ -29,11 +32,17 @@ pub(crate) struct Condition {
     sessions: Option<BTreeSet<String>>,
     requesters: Option<BTreeSet<String>>,
     paths: Option<Patterns>,
+    destinations: Option<BTreeSet<Outward>>,
+    listed: Option<bool>,
     flow: Option<BTreeSet<String>>,
     origins: Option<BTreeMap<Which, BTreeSet<Origin>>>,
     taint: Option<BTreeSet<Writer>>,
     private: Option<bool>,
     tags: Option<BTreeSet<String>>,
+    /// Words of kinds and traits.
+    changes: Option<BTreeSet<String>>,
+    /// Most lines that come and go, of all changes together.
+    max_lines: Option<u64>,
 }
 
 /// Which arguments an origin is asked of.
@@ -83,6 +92,11 @@ impl Condition {
             && one_of(&self.tools, &action.tool)
             && one_of(&self.sessions, &action.session)
             && self.requested_by(matter)
+            && self.max_lines.is_none_or(|most| {
+                !matter.judged.changes.is_empty()
+                    && change::lines(matter.judged).is_some_and(|lines| lines <= most)
+            })
+            && self.changes.as_ref().is_none_or(|words| changed(words, matter, reach))
             && self.tags.as_ref().is_none_or(|tags| worn(tags, matter, reach))
             && self.flow.as_ref().is_none_or(|words| {
                 let any = words.contains(ANY_FINDING);
@@ -97,6 +111,12 @@ impl Condition {
                         let asked = matter.given.iter().filter(|given| which.is(given));
                         reach.reached(asked, |given| words.contains(&given.origin))
                     })
+            })
+            && self.listed.is_none_or(|listed| action.tool == CONNECT && is_listed(action) == listed)
+            && self.destinations.as_ref().is_none_or(|patterns| {
+                reach.reached(&matter.places, |place| {
+                    patterns.iter().any(|pattern| pattern.matches(place.as_ref(), reach))
+                })
             })
             && self.paths.as_ref().is_none_or(|patterns| {
                 reach.reached(&matter.paths, |path| {
@@ -117,6 +137,13 @@ impl Condition {
                 || matter.person.as_ref().is_some_and(|person| words.contains(person))
         })
     }
+}
+
+/// One word of one change is enough to restrict; to permit, every word of every change must be named.
+fn changed(wanted: &BTreeSet<String>, matter: &Matter<'_>, reach: Reach) -> bool {
+    reach.reached(&matter.judged.changes, |summary| {
+        reach.reached(change::words(summary), |word| wanted.contains(word))
+    })
 }
 
 /// A tag on either the tool or the requester restricts; to permit, whichever of the two wears any must wear it.

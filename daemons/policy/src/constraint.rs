@@ -4,10 +4,12 @@ use serde_json::Value;
 use testudo::action::{Judged, Phase};
 use testudo::config::reader::Table;
 
+use crate::change;
+
 /// Most changes that can be asked for.
 const MOST_CHANGES: u32 = 1_000_000;
-/// What the instances of our sandbox are called.
-const SANDBOX: &str = "testudo-sandbox@";
+/// What the instances of our sandboxes are called: this, the template, `@` and a number.
+const SANDBOX: &str = "testudo-sandbox-";
 
 /// What an allowing rule demands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(crate) struct Constraints {
     max_size: Option<u64>,
     /// Paths of a change set.
     max_changes: Option<usize>,
+    /// Lines that come and go, of the whole change set; what is no text has no number that would be few enough.
+    max_lines: Option<u64>,
     /// The call runs in one of our sandboxes.
     sandboxed: bool,
     /// Only a token permits it. Where one is valid the rules are not asked at all.
@@ -30,6 +34,7 @@ impl Constraints {
             max_changes: table
                 .integer("max_changes", 0..=MOST_CHANGES)
                 .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            max_lines: change::max_lines(table),
             sandboxed: table.word("sandbox", &["standard"]).is_some(),
             token: table.boolean("token").unwrap_or_default(),
         };
@@ -46,6 +51,7 @@ impl Constraints {
         !self.token
             && self.max_size.is_none_or(size)
             && self.max_changes.is_none_or(|most| judged.changes.len() <= most)
+            && self.max_lines.is_none_or(|most| change::lines(judged).is_some_and(|lines| lines <= most))
             && (!self.sandboxed || is_sandboxed(judged))
     }
 }

@@ -5,6 +5,7 @@
 //! `testudoctl` runs it on files.
 
 pub mod cases;
+mod change;
 pub mod engine;
 pub mod index;
 pub mod judge;
@@ -21,5 +22,7 @@ mod builtin;
 mod condition;
 mod constraint;
 mod matter;
+mod outward;
+mod patch;
 mod place;
 mod writer;

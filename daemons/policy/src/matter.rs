@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use testudo::action::{Effect, Judged, Phase};
+use testudo::change::ChangeSummary;
 use testudo::declaration::Role;
+use testudo::egress::CONNECT;
 use testudo::flow::Origin;
 use testudo::identity::Principal;
 
+use crate::outward::{self, Place};
+use crate::patch;
 use crate::pattern::lexical;
 use crate::tag::{Tags, Worn};
 
@@ -42,6 +46,8 @@ pub(crate) struct Matter<'j> {
     pub(crate) paths: Vec<String>,
     /// It looks at everything below its paths.
     pub(crate) searches: bool,
+    /// What it reaches outside; none in it stands for what cannot be read.
+    pub(crate) places: Vec<Option<Place>>,
     pub(crate) given: Vec<Given<'j>>,
     pub(crate) worn: Worn<'j>,
 }
@@ -54,14 +60,16 @@ impl<'j> Matter<'j> {
             Principal::Operator(name) => ("operator", Some(format!("operator:{name}"))),
             Principal::Stranger(_) => ("stranger", None),
         };
+        let paths = paths(judged);
         Self {
             judged,
             effects: judged.effects(),
             requester,
             worn: tags.worn(&judged.action.tool, requester, person.as_deref()),
             person,
-            paths: paths(judged),
-            searches: searches(judged),
+            searches: searches(judged) || is_unreadable(judged, &paths),
+            paths,
+            places: outward::places(judged),
             given: given(judged),
         }
     }
@@ -82,10 +90,17 @@ fn given(judged: &Judged) -> Vec<Given<'_>> {
 }
 
 /// The paths that an action names (before it runs) or changes (before it is applied). A tool that looks into the
-/// workspace and names none looks at all of it. Commands name none: what they can see is the sandbox's to say.
+/// workspace and names none looks at all of it. A patch names those of its diff. Commands name none: what they can see
+/// is the sandbox's to say.
 fn paths(judged: &Judged) -> Vec<String> {
     if judged.action.phase == Phase::Apply {
-        return judged.changes.iter().map(|change| lexical(&change.path)).collect();
+        let both =
+            |change: &'_ ChangeSummary| [Some(lexical(&change.path)), change.from.as_deref().map(lexical)];
+        return judged.changes.iter().flat_map(both).flatten().collect();
+    }
+    if judged.action.tool == CONNECT {
+        // Its path is one of another machine.
+        return Vec::new();
     }
     let is_path = |name: &str| name == "path" || judged.declaration.arguments.get(name) == Some(&Role::Path);
     let named: BTreeSet<String> = judged
@@ -98,6 +113,12 @@ fn paths(judged: &Judged) -> Vec<String> {
         .flat_map(|(_, value)| strings(value))
         .map(lexical)
         .collect();
+    let patched = (judged.action.tool == patch::TOOL)
+        .then(|| judged.action.arguments.get("diff").and_then(Value::as_str))
+        .flatten()
+        .map(patch::names)
+        .unwrap_or_default();
+    let named: BTreeSet<String> = named.into_iter().chain(patched.iter().map(|name| lexical(name))).collect();
     let whole = named.is_empty() && (judged.action.tool.starts_with("fs.") || searches(judged));
     named.into_iter().chain(whole.then(String::new)).collect()
 }
@@ -109,6 +130,13 @@ fn strings(value: &Value) -> Vec<&str> {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether a patch has a name that cannot be read: then it could be any.
+fn is_unreadable(judged: &Judged, paths: &[String]) -> bool {
+    judged.action.phase == Phase::Call
+        && judged.action.tool == patch::TOOL
+        && paths.iter().any(String::is_empty)
 }
 
 fn searches(judged: &Judged) -> bool {

@@ -328,8 +328,8 @@ fn case_23_a_token_of_another_sandbox_is_as_none() {
     let (mint, token) = token(&call("fs.write", "src/a"));
     for other in [
         None,
-        Some(Bearer { unit: "testudo-sandbox@2.service".into(), invocation: "aa".into() }),
-        Some(Bearer { unit: "testudo-sandbox@1.service".into(), invocation: "bb".into() }),
+        Some(Bearer { unit: "testudo-sandbox-workshop@2.service".into(), invocation: "aa".into() }),
+        Some(Bearer { unit: "testudo-sandbox-workshop@1.service".into(), invocation: "bb".into() }),
     ] {
         let judged = Judged { bearer: other, ..call("fs.write", "src/a") };
         assert_eq!(with_token(&mint, &token, &judged, NOW, &rules(ASK)).verdict, Ask);

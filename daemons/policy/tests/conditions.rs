@@ -276,3 +276,24 @@ fn the_heaviest_approval_and_the_shortest_time_of_all_that_ask_count() {
         assert_eq!((decision.verdict, decision.approve_by, decision.ttl_ms), (Ask, weight, ttl_ms), "{text}");
     }
 }
+
+#[test]
+fn a_patch_is_about_the_paths_of_its_diff_before_it_runs() {
+    let patch = |diff: &str| {
+        let mut judged = call("fs.patch", "");
+        judged.action.arguments = json!({ "diff": diff });
+        judged
+    };
+    let both = patch(
+        "--- a/src/a\n+++ b/src/a\n@@ -1 +1 @@\n-x\n+y\n--- a/secrets/key\n+++ b/secrets/key\n@@ -1 +1 @@\n-x\n+y\n",
+    );
+    let moved = patch("diff --git a/notes b/src/b\nrename from ./src/../secrets/key\nrename to src/b\n");
+    let unreadable = patch("--- \"a/\\q\"\n+++ b/src/a\n@@ -1 +1 @@\n-x\n+y\n");
+    let plain = patch("--- a/src/a\n+++ b/src/a\n@@ -1 +1 @@\n-x\n+y\n");
+    for (judged, forbidden, allowed) in
+        [(&both, Deny, Deny), (&moved, Deny, Deny), (&unreadable, Deny, Deny), (&plain, Allow, Allow)]
+    {
+        assert_eq!(verdict("deny", "path = \"secrets/**\"", judged), forbidden, "{judged:?}");
+        assert_eq!(verdict("allow", "path = \"src/**\"", judged), allowed, "{judged:?}");
+    }
+}

@@ -12,7 +12,8 @@ use testudo_policy::{cases, rule};
 fn shipped() -> Vec<(String, RuleSet, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    let examples = fs::read_dir(folder.join("examples")).unwrap();
+    for entry in fs::read_dir(folder).unwrap().chain(examples) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(".cases.toml") else { continue };
@@ -22,7 +23,9 @@ fn shipped() -> Vec<(String, RuleSet, String)> {
         assert_eq!(warnings, [], "{file}");
         found.push((name, RuleSet::new([policy]), fs::read_to_string(&path).unwrap()));
     }
-    assert!(found.iter().any(|(name, ..)| name == "default.cases.toml"));
+    for must in ["default.cases.toml", "auto-merge.cases.toml"] {
+        assert!(found.iter().any(|(name, ..)| name == must), "{must}");
+    }
     found
 }
 

@@ -158,11 +158,7 @@ fn undo(entry: &Entry) -> String {
     let text = if approval.phase == Phase::Plan {
         steps::undo(entry)
     } else if approval.phase == Phase::Apply {
-        if approval.changes.iter().all(|change| matches!(change.kind.as_str(), "add" | "mkdir")) {
-            "by removing what is new"
-        } else {
-            "what goes stands in the diff; nothing else here keeps it, unless the folder is under git"
-        }
+        "testudoctl undo, until it is changed again"
     } else if !effects.iter().any(|effect| leaves(*effect) || *effect == Effect::Destroy) {
         "nothing: what it writes is only proposed"
     } else if entry.facts.declaration.reversible {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use testudo::action::Judged;
 use testudo::diagnostic::Diagnostics;
+use testudo::egress::CONNECT;
 use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon, Principal};
 use testudo::limits::{self, BUS, REPLY};
@@ -24,6 +25,9 @@ use crate::controls::Controls;
 use crate::desk::{Answer, Desk};
 use crate::routing::Watch;
 use crate::sentinel::seat::workspace_rules;
+
+/// Who asks for decisions.
+const ASKERS: [Daemon; 2] = [Daemon::Toold, Daemon::Egressd];
 
 /// The object at `/org/testudo/Policy1`.
 pub(crate) struct Policy {
@@ -43,7 +47,7 @@ impl Policy {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_daemon(&[Daemon::Toold])?;
+        let daemon = caller.require_daemon(&ASKERS)?;
         let mut options = GivenOptions::new(options);
         let rules = workspace_rules(&mut options)?;
         // One that cannot be read is none.
@@ -51,6 +55,7 @@ impl Policy {
         let watch = Watch::read(&mut options, &self.desk.routing)?;
         options.finish()?;
         let judged: Judged = limits::parse(action, REPLY)?;
+        self.require_matter(daemon, &judged.action.tool)?;
         let _held = self.desk.workspace_rules(&judged.action.session, rules);
         body(&self.desk.decide(&judged, token.as_ref(), &caller.connection, &watch).await?)
     }
@@ -63,12 +68,13 @@ impl Policy {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_daemon(&[Daemon::Toold])?;
+        let daemon = caller.require_daemon(&[Daemon::Toold])?;
         let mut options = GivenOptions::new(options);
         let rules = workspace_rules(&mut options)?;
         let watch = Watch::read(&mut options, &self.desk.routing)?;
         options.finish()?;
         let plan: Plan = limits::parse(plan, REPLY)?;
+        plan.steps.iter().try_for_each(|step| self.require_matter(daemon, &step.call.action.tool))?;
         let session = plan.steps.first().map(|step| step.call.action.session.clone());
         let _held = session.and_then(|session| self.desk.workspace_rules(&session, rules));
         body(&self.desk.plan(plan, &caller.connection, &watch).await?)
@@ -104,7 +110,7 @@ impl Policy {
 
     #[zbus(name = "Await", out_args("outcome"))]
     async fn await_(&self, approval: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let _ = Caller::of(&header, &self.connection).await?.require_daemon(&[Daemon::Toold])?;
+        self.asker(&header, approval).await?;
         body(&self.desk.outcome(approval).await?)
     }
 
@@ -114,13 +120,13 @@ impl Policy {
         digest: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        let _ = Caller::of(&header, &self.connection).await?.require_daemon(&[Daemon::Toold])?;
-        self.desk.redeem(approval, digest).await
+        let by = self.asker(&header, approval).await?;
+        self.desk.redeem(approval, digest, by.name()).await
     }
 
     async fn withdraw(&self, approval: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        let _ = Caller::of(&header, &self.connection).await?.require_daemon(&[Daemon::Toold])?;
-        self.desk.cancel(approval).await
+        let by = self.asker(&header, approval).await?;
+        self.desk.cancel(approval, by.name()).await
     }
 
     #[zbus(out_args("approvals"))]
@@ -302,6 +308,25 @@ impl Policy {
 }
 
 impl Policy {
+    /// Each of the two asks about its own: connections are egressd's, and everything else is toold's.
+    fn require_matter(&self, daemon: Daemon, tool: &str) -> Result<(), Fault> {
+        if !self.controls.asker_matter || (daemon == Daemon::Egressd) == (tool == CONNECT) {
+            return Ok(());
+        }
+        Err(Fault::Denied(format!("{} may not ask about {tool}", daemon.name())))
+    }
+
+    /// Who waits for an answer or uses it: whoever may ask about such a thing, and nobody else, with a record.
+    async fn asker(&self, header: &Header<'_>, approval: &str) -> Result<Daemon, Fault> {
+        let daemon = Caller::of(header, &self.connection).await?.require_daemon(&ASKERS)?;
+        let tool = self.desk.tool_of(approval)?;
+        if let Err(fault) = self.require_matter(daemon, &tool) {
+            self.desk.note_refused(approval, daemon.name(), &fault.text()).await;
+            return Err(fault);
+        }
+        Ok(daemon)
+    }
+
     /// Who wants to change the policy: a person, as the bus says and this a second time, with a record.
     async fn amender(&self, header: &Header<'_>, name: &str) -> Result<Principal, Fault> {
         let caller = Caller::of(header, &self.connection).await?;

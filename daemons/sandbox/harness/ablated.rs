@@ -1,15 +1,16 @@
 //! The zygote without the layers named on its command line, for tests of what each layer stops.
 //!
-//! `testudo-sandbox-ablated WORKSPACE SCRATCH PROGRAMS LAYER,… --connection-fd N`
+//! `testudo-sandbox-ablated WORKSPACE SCRATCH PROGRAMS LAYER,… TEMPLATE --connection-fd N`
 
 use testudo_sandbox::activation;
 use testudo_sandbox::layers::{Layer, Layers};
+use testudo_sandbox::template::Template;
 use testudo_sandbox::zygote::{Deployment, serve};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [workspace, scratch, programs, missing, _, connection] = arguments.as_slice() else {
-        anyhow::bail!("six arguments are needed");
+    let [workspace, scratch, programs, missing, template, _, connection] = arguments.as_slice() else {
+        anyhow::bail!("seven arguments are needed");
     };
     let missing: Vec<Layer> = missing
         .split(',')
@@ -21,6 +22,10 @@ fn main() -> anyhow::Result<()> {
         workspace: workspace.into(),
         scratch: scratch.into(),
         programs: vec!["/usr".into(), programs.into()],
+        template: Template::of_name(template)
+            .ok_or_else(|| anyhow::anyhow!("no such template: {template}"))?,
+        egress: None,
+        tool_root: None,
     };
     serve(activation::connection(Some(connection.parse()?))?, deployment, Layers::without(&missing))?;
     Ok(())

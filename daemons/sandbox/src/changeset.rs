@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Larger old contents are hashed, but not carried along for a diff.
+pub(crate) const MOST_BASE: u64 = 1024 * 1024;
+
 /// What happens to one path. The order is the order of entries that share a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +28,8 @@ pub enum ChangeKind {
     Symlink,
     /// Only the permissions change.
     Mode,
+    /// A file moves here from elsewhere, as it is or with other content and mode.
+    Rename,
 }
 
 /// What a path was before.
@@ -69,12 +74,32 @@ pub struct Change {
     pub size: u64,
     /// Of the new content, hex.
     pub sha256: Option<String>,
-    /// Where the new content lies in the contents.
+    /// Where the new content lies in the contents; none for a file that is renamed as it is.
     pub offset: Option<u64>,
     /// A symlink's target: relative, and inside of the workspace.
     pub target: Option<String>,
-    /// What was there; none when nothing was.
+    /// What was there, or at `from`; none when nothing was.
     pub base: Option<Base>,
+    /// Where a renamed file comes from, written as `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+impl Change {
+    /// A change with nothing but these.
+    pub(crate) fn plain(path: &str, kind: ChangeKind, mode: Option<u32>) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            mode,
+            size: 0,
+            sha256: None,
+            offset: None,
+            target: None,
+            base: None,
+            from: None,
+        }
+    }
 }
 
 /// Something in the overlay that cannot be proposed, and is dropped.
@@ -95,6 +120,9 @@ pub struct ChangeSet {
     pub changes: Vec<Change>,
     /// Sorted; what was dropped.
     pub skipped: Vec<Skipped>,
+    /// Sorted; directories that will look like a bare git repository and in which something changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
 }
 
 impl ChangeSet {
@@ -102,7 +130,16 @@ impl ChangeSet {
     pub fn new(mut changes: Vec<Change>, mut skipped: Vec<Skipped>) -> Self {
         changes.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
         skipped.sort();
-        Self { changes, skipped }
+        Self { changes, skipped, repositories: Vec::new() }
+    }
+
+    /// The same with directories that will look like a bare git repository.
+    #[must_use]
+    pub fn with_repositories(mut self, mut repositories: Vec<String>) -> Self {
+        repositories.sort();
+        repositories.dedup();
+        self.repositories = repositories;
+        self
     }
 
     /// The bytes that are hashed, carried and stored.
@@ -172,13 +209,16 @@ impl Proposal {
             return Err(ProposalError::Digest { expected: digest.to_owned(), found });
         }
         let set: ChangeSet = serde_json::from_slice(manifest)?;
-        let ordered = ChangeSet::new(set.changes.clone(), set.skipped.clone());
+        let ordered = ChangeSet::new(set.changes.clone(), set.skipped.clone())
+            .with_repositories(set.repositories.clone());
         if ordered.canonical()? != manifest {
             return Err(ProposalError::NotCanonical);
         }
         let proposal = Self { set, contents };
         for change in &proposal.set.changes {
-            let new = change.sha256.as_ref().map(|hash| (hash, proposal.new_content(change)));
+            let moved = change.kind == ChangeKind::Rename && change.offset.is_none();
+            let new = change.sha256.as_ref().filter(|_| !moved);
+            let new = new.map(|hash| (hash, proposal.new_content(change)));
             let old = change.base.as_ref().and_then(|base| {
                 base.offset.and(base.sha256.as_ref()).map(|hash| (hash, proposal.old_content(change)))
             });
@@ -220,14 +260,10 @@ mod tests {
 
     fn add(path: &str, content: &[u8], offset: u64) -> Change {
         Change {
-            path: path.to_owned(),
-            kind: ChangeKind::Add,
-            mode: Some(0o644),
             size: content.len() as u64,
             sha256: Some(sha256(content)),
             offset: Some(offset),
-            target: None,
-            base: None,
+            ..Change::plain(path, ChangeKind::Add, Some(0o644))
         }
     }
 

@@ -1,52 +1,52 @@
-//! The child of one call, from `clone` to the program.
+//! The first process of a call: PID 1 of its namespaces, which builds what every call has and stays as reaper.
 //!
-//! Two processes: the first becomes PID 1 of the new namespaces, builds the root, gives up its privileges
-//! and stays as reaper; the second enters Landlock and seccomp and becomes the program. The order of the steps
-//! is the kernel's: identity, mounts, privileges, then Landlock (which forbids mounts), then seccomp.
+//! It works ahead of its call. The order of the steps is the kernel's: identity, mounts, privileges; its own child, the
+//! [occupant](crate::occupant), goes on with what the call itself decides. Neither ever returns.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{self, Gid, Pid, Uid};
 
+use crate::cgroup::Group;
 use crate::landlock::{Domain, LandlockError};
 use crate::layers::{Layer, Layers};
+use crate::occupant::Occupant;
 use crate::privileges::{self, PrivilegeError};
-use crate::program;
-use crate::protocol::{Run, WORKSPACE};
 use crate::report::Reporter;
-use crate::root::{DEVICES, FILES, Root, RootError};
-use crate::seccomp::{Filter, SeccompError};
+use crate::root::{Root, RootError};
+use crate::seccomp::{Filters, SeccompError};
 use crate::syscall::{self, Fork};
+use crate::wire::{Connection, WireError};
 
 /// The uid and gid that a call sees itself as.
 const INSIDE: u32 = 1000;
 
 /// Everything that the child needs, made by the zygote before `clone`.
 pub(crate) struct Child<'a> {
-    pub(crate) run: &'a Run,
     pub(crate) root: Root<'a>,
-    pub(crate) filter: &'a Filter,
+    pub(crate) group: Option<&'a Group>,
+    pub(crate) filters: &'a Filters,
     pub(crate) layers: Layers,
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
-    pub(crate) stdin: Option<OwnedFd>,
+    /// Where the call's order will come.
+    pub(crate) order: Connection,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
     pub(crate) report: OwnedFd,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ChildError {
+pub(crate) enum ChildError {
     #[error("cannot {step}: {source}")]
     Step { step: &'static str, source: io::Error },
     #[error(transparent)]
@@ -57,6 +57,8 @@ enum ChildError {
     Landlock(#[from] LandlockError),
     #[error(transparent)]
     Seccomp(#[from] SeccompError),
+    #[error(transparent)]
+    Order(#[from] WireError),
 }
 
 /// The namespaces of a call under these layers.
@@ -91,22 +93,38 @@ impl Child<'_> {
 
     fn init(&mut self, reporter: &mut Reporter) -> Result<i32, ChildError> {
         self.tie_to_zygote()?;
+        if self.layers.has(Layer::Descriptors) {
+            self.close_others(reporter)?;
+        }
+        if let Some(group) = self.group {
+            step("enter the call's control group", group.enter())?;
+        }
         // A unit's own, stricter mask would otherwise show in the modes of proposed files.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         self.identity()?;
-        self.root.enter()?;
+        self.root.build()?;
         if self.layers.has(Layer::UtsNamespace) {
             hide_host_name()?;
         }
         syscall::join_new_session_keyring();
         if self.layers.has(Layer::Privileges) {
-            privileges::drop_all()?;
+            privileges::forbid_gaining()?;
         }
-        // So that the program cannot look into its reaper; executing it makes it dumpable again.
-        step("hide the reaper", prctl::set_dumpable(false).map_err(Into::into))?;
+        let domain =
+            self.layers.has(Layer::Landlock).then(|| Domain::common(self.root.programs)).transpose()?;
+        if self.layers.has(Layer::HiddenReaper) {
+            // So that the program cannot look into its reaper; executing it makes it dumpable again.
+            step("hide the reaper", prctl::set_dumpable(false).map_err(Into::into))?;
+        }
         match step("fork", syscall::clone_into(0))? {
-            Fork::Child => self.become_program(reporter),
-            Fork::Parent(program) => Ok(reap(Pid::from_raw(program))),
+            Fork::Child => Occupant { child: self, domain }.live(reporter),
+            Fork::Parent(occupant) => {
+                drop(domain);
+                if self.layers.has(Layer::Privileges) {
+                    privileges::drop_all()?;
+                }
+                Ok(reap(Pid::from_raw(occupant)))
+            }
         }
     }
 
@@ -127,75 +145,14 @@ impl Child<'_> {
         step("map the group", fs::write("/proc/self/gid_map", format!("{INSIDE} {} 1", self.gid)))
     }
 
-    fn become_program(&mut self, reporter: &mut Reporter) -> ! {
-        match self.confine() {
-            Ok(()) => {
-                let ready = program::Ready { run: self.run };
-                syscall::exit_now(ready.start())
-            }
-            Err(error) => reporter.unconfined(&error.to_string()),
-        }
-        syscall::exit_now(1)
-    }
-
-    fn confine(&mut self) -> Result<(), ChildError> {
-        step("start a session", unistd::setsid().map(drop).map_err(Into::into))?;
-        self.descriptors()?;
-        default_signals()?;
-        step("enter the workspace", std::env::set_current_dir(WORKSPACE))?;
-        if self.layers.has(Layer::ResourceLimits) {
-            privileges::limit(&self.run.limits)?;
-        }
-        if self.layers.has(Layer::Landlock) {
-            self.domain()?;
-        }
-        if self.layers.has(Layer::Seccomp) {
-            self.filter.load()?;
-        }
-        Ok(())
-    }
-
-    fn descriptors(&mut self) -> Result<(), ChildError> {
-        // Opened only now: before the change of roots it would point into the host's.
-        let stdin = match self.stdin.take() {
-            Some(descriptor) => descriptor,
-            None => step("open /dev/null", File::open("/dev/null"))?.into(),
-        };
-        step("place standard input", syscall::place(stdin.as_fd(), 0))?;
-        step("place standard output", syscall::place(self.stdout.as_fd(), 1))?;
-        step("place standard error", syscall::place(self.stderr.as_fd(), 2))?;
-        if self.layers.has(Layer::Descriptors) {
-            step("close descriptors", syscall::close_on_exec_from(3))?;
-        }
-        Ok(())
-    }
-
-    fn domain(&self) -> Result<(), ChildError> {
-        let mut programs: Vec<PathBuf> = self.root.programs.to_vec();
-        programs.extend(
-            ["/bin", "/sbin", "/lib", "/lib32", "/lib64"]
-                .map(PathBuf::from)
-                .into_iter()
-                .filter(|p| p.exists()),
-        );
-        let programs: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
-        let mut readable = vec![Path::new("/proc"), Path::new("/dev")];
-        let mut writable = vec![Path::new("/tmp")];
-        if self.run.overlay { &mut writable } else { &mut readable }.push(Path::new(WORKSPACE));
-        let mut executable = programs;
-        if !self.run.overlay {
-            executable.push(Path::new(WORKSPACE));
-        }
-        let devices = DEVICES.map(Path::new);
-        Domain {
-            programs: &executable,
-            readable: &readable,
-            files: &FILES.map(Path::new),
-            writable: &writable,
-            devices: &devices,
-        }
-        .enter()?;
-        Ok(())
+    /// Closes what the zygote holds and this call has no part in: the client's connection, other calls' pipes. A
+    /// built-in tool is never executed, so closing at `execve` would come too late for it.
+    fn close_others(&self, reporter: &Reporter) -> Result<(), ChildError> {
+        let pipes = [&self.stdout, &self.stderr, &self.report].map(AsRawFd::as_raw_fd);
+        let mut kept = pipes.to_vec();
+        kept.push(self.order.stream().as_raw_fd());
+        kept.extend(reporter.descriptor());
+        step("close descriptors", syscall::close_all_but(kept))
     }
 }
 
@@ -226,12 +183,6 @@ fn reap(program: Pid) -> i32 {
     }
 }
 
-/// The zygote blocks SIGTERM and its runtime ignores SIGPIPE; programs expect neither.
-fn default_signals() -> Result<(), ChildError> {
-    step("unblock signals", SigSet::empty().thread_set_mask().map_err(Into::into))?;
-    step("reset SIGPIPE", syscall::default_action(Signal::SIGPIPE))
-}
-
-fn step<T>(step: &'static str, result: io::Result<T>) -> Result<T, ChildError> {
+pub(crate) fn step<T>(step: &'static str, result: io::Result<T>) -> Result<T, ChildError> {
     result.map_err(|source| ChildError::Step { step, source })
 }

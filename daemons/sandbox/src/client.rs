@@ -13,15 +13,13 @@ use std::path::{Path, PathBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
+use crate::bulk::{Bounds, Bulk, NOTE};
 use crate::changeset::{Proposal, ProposalError};
 use crate::memfd;
-use crate::protocol::{Apply, Done, Identity, Probe, Proposed, Reply, Request, Run};
+use crate::protocol::{
+    Apply, Done, Identity, MAX_DESCRIPTORS, Merge, Origin, Probe, Proposed, Reply, Request, Run,
+};
 use crate::wire::{Connection, WireError};
-
-/// Largest manifest that is read from a runner, in bytes.
-const MAX_MANIFEST: u64 = 256 * 1024 * 1024;
-/// Largest contents that are read from a runner, in bytes.
-const MAX_CONTENTS: u64 = 1024 * 1024 * 1024;
 
 /// Why a request got no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +47,14 @@ pub enum ClientError {
         /// The runner's sentence.
         reason: String,
     },
+    /// The workspace is not what an application left.
+    #[error("the workspace changed meanwhile: {path}: {message}")]
+    Conflict {
+        /// The first path in conflict.
+        path: String,
+        /// What was expected and found.
+        message: String,
+    },
     /// The connection failed.
     #[error("cannot talk to the sandbox: {0}")]
     Wire(#[from] WireError),
@@ -58,7 +64,7 @@ pub enum ClientError {
     /// The runner's answer is one to another request, or lacks descriptors.
     #[error("cannot accept the sandbox's answer: {0}")]
     Unexpected(&'static str),
-    /// A descriptor is not sealed, or longer than announced.
+    /// A descriptor is not sealed, holds less than it claims, or more than was announced or asked for.
     #[error("cannot read what the sandbox handed over: {0}")]
     Bulk(#[source] io::Error),
     /// The change set is not what it claims to be.
@@ -77,6 +83,15 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
     /// The change set, verified, when there is one; `done.changes` says why if not.
     pub proposal: Option<Proposal>,
+}
+
+/// Something that a running call printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Standard error rather than standard output.
+    pub error: bool,
+    /// What it printed; what is no UTF-8 is U+FFFD.
+    pub text: String,
 }
 
 /// What became of an application.
@@ -165,20 +180,44 @@ impl Instance {
     /// # Errors
     /// Any but an unhappy end of the program itself, which is an [`Outcome`].
     pub fn run(&mut self, run: &Run) -> Result<Outcome, ClientError> {
-        let (reply, descriptors) = self.ask(&Request::Run(run.clone()), &[])?;
+        self.run_with(run, &mut |_| {})
+    }
+
+    /// The same; `sink` hears what the call prints while it runs, if [`Run::stream`] asks for it. It may miss the end, or
+    /// everything after a moment in which it was slow: the outcome has it all.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; also for pieces that are of another call or out of order.
+    pub fn run_with(&mut self, run: &Run, sink: &mut dyn FnMut(Piece)) -> Result<Outcome, ClientError> {
+        let (mut reply, mut descriptors) = self.ask(&Request::Run(run.clone()), &[])?;
+        let mut expected = 0;
+        // A byte that is no UTF-8 becomes three.
+        let mut room = run.limits.output_bytes.saturating_add(NOTE).saturating_mul(3);
+        while let Reply::Output { call, seq, error, text } = reply {
+            if !run.stream || call != run.call || seq != expected {
+                return Err(ClientError::Unexpected("a piece of output is not the next of this call"));
+            }
+            room = room
+                .checked_sub(text.len() as u64)
+                .ok_or(ClientError::Unexpected("its output is longer than the call's limit"))?;
+            expected += 1;
+            sink(Piece { error, text });
+            let (next, more) = self.answer()?;
+            // The kernel gives descriptors with whatever bytes it reads them with, so they may come one frame early.
+            descriptors.extend(more);
+            if descriptors.len() > MAX_DESCRIPTORS {
+                return Err(ClientError::Unexpected("it carries more descriptors than an answer has"));
+            }
+            reply = next;
+        }
         let Reply::Done(done) = reply else { return Err(refusal(reply)) };
         if done.call != run.call {
             return Err(ClientError::Unexpected("it is about another call"));
         }
-        let mut bulk = descriptors.into_iter();
-        let stdout = take(&mut bulk, done.stdout_len)?;
-        let stderr = take(&mut bulk, done.stderr_len)?;
+        let mut bulk = Bulk::new(descriptors);
+        let (stdout, stderr) = bulk.output(&done, &run.limits)?;
         let proposal = match &done.changes {
-            Proposed::Changes { digest, .. } => {
-                let manifest = take(&mut bulk, MAX_MANIFEST)?;
-                let contents = take(&mut bulk, MAX_CONTENTS)?;
-                Some(Proposal::verified(&manifest, contents, digest)?)
-            }
+            Proposed::Changes { digest, .. } => Some(bulk.proposal(digest, &Bounds::of(&run.limits))?),
             Proposed::Nothing | Proposed::Refused { .. } => None,
         };
         Ok(Outcome { done, stdout, stderr, proposal })
@@ -212,9 +251,22 @@ impl Instance {
     /// [`ClientError::Refused`] when the proposal is not acceptable; then nothing was touched by this request.
     /// After [`ClientError::Unfinished`] and when the runner went away, [`Self::recover`] knows more.
     pub fn apply(&mut self, id: &str, proposal: &Proposal) -> Result<Application, ClientError> {
+        self.apply_of(id, proposal, None)
+    }
+
+    /// As [`Self::apply`], and the history says what it comes from.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_of(
+        &mut self,
+        id: &str,
+        proposal: &Proposal,
+        origin: Option<&Origin>,
+    ) -> Result<Application, ClientError> {
         let manifest = memfd::sealed(c"manifest", &proposal.set.canonical()?).map_err(ClientError::Bulk)?;
         let contents = memfd::sealed(c"contents", &proposal.contents).map_err(ClientError::Bulk)?;
-        let apply = Apply { id: id.to_owned(), digest: proposal.set.digest()? };
+        let apply = Apply { id: id.to_owned(), digest: proposal.set.digest()?, origin: origin.cloned() };
         match self.ask(&Request::Apply(apply), &[&manifest, &contents])? {
             (Reply::Applied { changes, already, .. }, _) => Ok(Application::Applied { changes, already }),
             (Reply::Conflict { path, message, .. }, _) => Ok(Application::Conflict { path, message }),
@@ -237,6 +289,32 @@ impl Instance {
         }
     }
 
+    /// Asks the apply runner for the change set that undoes an application, named by its id or its call's; the
+    /// latest that is not undone, without a name. Nothing is changed by it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is none; [`ClientError::Conflict`] when the workspace has changed since.
+    pub fn invert(&mut self, id: Option<&str>) -> Result<(Merge, Proposal), ClientError> {
+        let (reply, descriptors) = self.ask(&Request::Invert { id: id.map(str::to_owned) }, &[])?;
+        let (of, digest) = match reply {
+            Reply::Inverse { of, digest } => (of, digest),
+            Reply::Conflict { path, message, .. } => return Err(ClientError::Conflict { path, message }),
+            other => return Err(refusal(other)),
+        };
+        Ok((*of, Bulk::new(descriptors).proposal(&digest, &Bounds::INVERSE)?))
+    }
+
+    /// Asks the apply runner what was applied, the newest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] where no history is kept.
+    pub fn history(&mut self, limit: u16) -> Result<Vec<Merge>, ClientError> {
+        match self.ask(&Request::History { limit }, &[])? {
+            (Reply::History { merges }, _) => Ok(merges),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
     fn ask(
         &mut self,
         request: &impl Serialize,
@@ -247,6 +325,10 @@ impl Instance {
             Err(WireError::Send(error)) if gone(&error) => return Err(ClientError::HungUp),
             other => other?,
         }
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<(Reply, Vec<OwnedFd>), ClientError> {
         match self.connection.receive() {
             Err(WireError::Receive(error)) if gone(&error) => Err(ClientError::HungUp),
             Ok(None) => Err(ClientError::HungUp),
@@ -268,7 +350,5 @@ fn refusal(reply: Reply) -> ClientError {
     }
 }
 
-fn take(bulk: &mut impl Iterator<Item = OwnedFd>, most: u64) -> Result<Vec<u8>, ClientError> {
-    let descriptor = bulk.next().ok_or(ClientError::Unexpected("a descriptor is missing"))?;
-    memfd::read_sealed(descriptor, most).map_err(ClientError::Bulk)
-}
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,11 @@ impl Status {
         u64::try_from(self.0.st_size).unwrap_or(0)
     }
 
+    /// How many names it has.
+    pub(crate) fn links(&self) -> u64 {
+        self.0.st_nlink
+    }
+
     fn kind(&self) -> SFlag {
         SFlag::from_bits_truncate(self.0.st_mode & SFlag::S_IFMT.bits())
     }
@@ -133,7 +138,8 @@ pub(crate) fn name(bytes: &CString) -> &OsStr {
 }
 
 /// Whether a symlink at a depth of `depth` directories may point to `target`: relative, upwards only at its
-/// beginning, and never above the workspace. Since every link obeys this, following several stays inside too.
+/// beginning, and never above the workspace. Since every link obeys this, following several stays inside too. None
+/// names Testudo's own directory anywhere, as another link may lead to where that lies.
 pub(crate) fn target_stays_inside(target: &Path, depth: usize) -> bool {
     use std::path::Component::{CurDir, Normal, ParentDir};
     let (mut upwards, mut named) = (0, false);
@@ -141,9 +147,7 @@ pub(crate) fn target_stays_inside(target: &Path, depth: usize) -> bool {
         match part {
             ParentDir if !named => upwards += 1,
             CurDir => {}
-            Normal(name) if !(upwards == depth && !named && name == crate::apply::OWN_DIRECTORY) => {
-                named = true;
-            }
+            Normal(name) if !name.eq_ignore_ascii_case(crate::apply::OWN_DIRECTORY) => named = true,
             _ => return false,
         }
     }
@@ -168,6 +172,9 @@ mod tests {
             ("", 0),
             (".testudo", 0),
             ("../.testudo/x", 1),
+            ("dot/.testudo/applied", 0),
+            ("dot/.TESTUDO", 2),
+            (".Testudo", 1),
         ] {
             assert!(!target_stays_inside(Path::new(target), depth), "{target} at {depth}");
         }

@@ -7,11 +7,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+/// The variable in which the unit says its own name.
+const UNIT: &str = "TESTUDO_UNIT";
+
 /// One life of one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// The unit, such as `testudo-sandbox@12-34.service`; without systemd, the control group that it runs in.
+    /// The unit, such as `testudo-sandbox-workshop@12-34.service`; without systemd, the control group that it runs in.
     pub unit: String,
     /// The invocation id, which no two starts share.
     pub invocation: String,
@@ -22,7 +25,9 @@ impl Identity {
     pub fn of_this_process() -> Option<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let invocation = std::env::var("INVOCATION_ID").ok().filter(|id| is_plain(id))?;
-        Some(Self { unit: unit(&groups), invocation })
+        // In a control group namespace of its own the path says nothing, so the unit says its name itself.
+        let named = std::env::var(UNIT).ok().filter(|name| is_name(name));
+        Some(Self { unit: named.unwrap_or_else(|| unit(&groups)), invocation })
     }
 }
 
@@ -31,6 +36,12 @@ fn unit(groups: &str) -> String {
     let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     let name = Path::new(path).file_name().and_then(|name| name.to_str());
     name.map_or_else(|| "/".to_owned(), str::to_owned)
+}
+
+/// Whether this can be the name of a unit.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
+    (1..=255).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn is_plain(id: &str) -> bool {
@@ -45,8 +56,8 @@ mod tests {
     fn the_unit_is_the_last_part_of_the_control_group() {
         for (groups, expected) in [
             (
-                "0::/testudo.slice/testudo-sandbox.slice/testudo-sandbox@3-1-2.service\n",
-                "testudo-sandbox@3-1-2.service",
+                "0::/testudo.slice/testudo-sandbox.slice/testudo-sandbox-workshop@3-1-2.service\n",
+                "testudo-sandbox-workshop@3-1-2.service",
             ),
             ("4:memory:/x\n0::/a/b.scope\n", "b.scope"),
             ("0::/\n", "/"),

@@ -12,7 +12,7 @@ pub enum Layer {
     OwnRoot,
     /// The programs' tree cannot be written, whoever owns it.
     ReadOnlyRoot,
-    /// Writes to the workspace land in an overlay; without, in the workspace.
+    /// Writes to the workspace land in an overlay or a copy; without, in the workspace.
     Proposals,
     /// Other processes can be neither seen nor signalled, and all of the call's die with it.
     PidNamespace,
@@ -38,11 +38,15 @@ pub enum Layer {
     WallLimit,
     /// What a call leaves in its scratch is gone before the next one.
     ScratchIsolation,
+    /// No request lifts what its template may use up, nor widens its profile.
+    Template,
+    /// The call's first process, which is not confined by Landlock and seccomp, cannot be looked into.
+    HiddenReaper,
 }
 
 impl Layer {
     /// All of them, outermost first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::OwnRoot,
         Self::ReadOnlyRoot,
         Self::Proposals,
@@ -58,6 +62,8 @@ impl Layer {
         Self::OutputLimit,
         Self::WallLimit,
         Self::ScratchIsolation,
+        Self::Template,
+        Self::HiddenReaper,
     ];
 }
 

@@ -12,7 +12,8 @@ pub struct Limits {
     pub wall_ms: u64,
     /// Bytes of output, both streams together, until everything is killed. 1 MiB; at most 64 MiB.
     pub output_bytes: u64,
-    /// Bytes of private memory for each process. 512 MiB; at most 16 GiB.
+    /// Bytes of private memory for each process; where control groups are delegated, also for all of them together,
+    /// private files beside it. 512 MiB; at most 16 GiB.
     pub memory_bytes: u64,
     /// Processes and threads at once. 64; at most 4096.
     pub processes: u64,
@@ -20,7 +21,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Open files of each process. 256; at most 4096.
     pub open_files: u64,
-    /// Bytes of the call's private `/tmp`. 64 MiB; at most 4 GiB.
+    /// Bytes of the call's private `/tmp` and `/dev/shm` together. 64 MiB; at most 4 GiB.
     pub tmp_bytes: u64,
     /// Entries of the change set. 1000; at most 100 000.
     pub change_entries: u64,

@@ -11,7 +11,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::copied::Entries;
 use crate::layers::{Layer, Layers};
+
+/// Names below a call's own directory.
+pub(crate) const UPPER: &str = "upper";
+const WORK: &str = "work";
+pub(crate) const SESSION: &str = "session";
 
 /// The directories of one call.
 #[derive(Debug)]
@@ -20,8 +26,14 @@ pub(crate) struct Directories {
     pub(crate) top: PathBuf,
     /// What the call writes.
     pub(crate) upper: PathBuf,
+    /// Whether that is a copy of the workspace, and not an overlay's upper side.
+    pub(crate) copying: bool,
+    /// What the copy was made of, once there is one.
+    pub(crate) copied: Option<Entries>,
     /// Overlayfs's own.
     work: PathBuf,
+    /// What the session's shell keeps.
+    pub(crate) session: PathBuf,
     /// Where the call's root is mounted.
     pub(crate) root: PathBuf,
     kept: bool,
@@ -33,8 +45,8 @@ impl Directories {
         let kept = !layers.has(Layer::ScratchIsolation);
         let name = if kept { "shared".to_owned() } else { format!("call-{}-{number}", std::process::id()) };
         let top = scratch.join(name);
-        let made =
-            Self { upper: top.join("upper"), work: top.join("work"), root: top.join("root"), top, kept };
+        let [upper, work, root, session] = [UPPER, WORK, "root", SESSION].map(|name| top.join(name));
+        let made = Self { top, upper, copying: false, copied: None, work, session, root, kept };
         match fs::create_dir(&made.top) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && kept => return Ok(made),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -44,7 +56,7 @@ impl Directories {
             }
             other => other?,
         }
-        for directory in [&made.upper, &made.work, &made.root] {
+        for directory in [&made.upper, &made.work, &made.root, &made.session] {
             fs::create_dir(directory)?;
         }
         // The upper side's own mode is that of the workspace as the call sees it.
@@ -52,10 +64,11 @@ impl Directories {
         Ok(made)
     }
 
-    /// Mount options of the overlay over `lower`.
-    pub(crate) fn options(&self, lower: &Path) -> OsString {
+    /// Mount options of the overlay over `lower`, for one who sees these directories below `top`.
+    pub(crate) fn options(lower: &Path, top: &Path) -> OsString {
         let mut options = OsString::from("userxattr");
-        for (name, path) in [("lowerdir", lower), ("upperdir", &self.upper), ("workdir", &self.work)] {
+        let (upper, work) = (top.join(UPPER), top.join(WORK));
+        for (name, path) in [("lowerdir", lower), ("upperdir", &upper), ("workdir", &work)] {
             options.push(format!(",{name}="));
             options.push(escaped(path.as_os_str()));
         }

@@ -4,6 +4,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 
 use crate::limits::Limits;
+use crate::syscall;
 
 /// Something could not be given up.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub(crate) enum PrivilegeError {
         /// Why.
         source: caps::errors::CapsError,
     },
+    /// A set that should be empty is not.
+    #[error("cannot drop the {0:?} capabilities: the kernel kept some")]
+    Left(caps::CapSet),
     /// A resource limit.
     #[error("cannot limit {resource:?}: {source}")]
     Limit {
@@ -29,15 +33,38 @@ pub(crate) enum PrivilegeError {
     },
 }
 
-/// Forbids new privileges and empties every capability set of this process.
+/// Forbids new privileges, and takes away what could give any at the next program.
+pub(crate) fn forbid_gaining() -> Result<(), PrivilegeError> {
+    use caps::CapSet::{Ambient, Bounding, Inheritable};
+    prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
+    // What remains is as strict without it: no_new_privs and empty sets.
+    let _ = syscall::lock_securebits();
+    // The bounding set now, while there still is the capability to do so.
+    [Bounding, Ambient, Inheritable].into_iter().try_for_each(clear)
+}
+
+/// Empties every capability set of this process, and looks whether they are empty.
 pub(crate) fn drop_all() -> Result<(), PrivilegeError> {
     use caps::CapSet::{Ambient, Bounding, Effective, Inheritable, Permitted};
-    prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
-    // The bounding set first, while there still is the capability to do so.
-    for set in [Bounding, Ambient, Inheritable, Effective, Permitted] {
-        caps::clear(None, set).map_err(|source| PrivilegeError::Capabilities { set, source })?;
+    [Effective, Permitted].into_iter().try_for_each(clear)?;
+    for set in [Inheritable, Effective, Permitted] {
+        let left = caps::read(None, set).map_err(|source| PrivilegeError::Capabilities { set, source })?;
+        if !left.is_empty() {
+            return Err(PrivilegeError::Left(set));
+        }
+    }
+    // Any one of these two stands for all: the kernel was asked to clear them as a whole, and either did or failed.
+    for set in [Bounding, Ambient] {
+        let held = caps::has_cap(None, set, caps::Capability::CAP_SYS_ADMIN);
+        if held.map_err(|source| PrivilegeError::Capabilities { set, source })? {
+            return Err(PrivilegeError::Left(set));
+        }
     }
     Ok(())
+}
+
+fn clear(set: caps::CapSet) -> Result<(), PrivilegeError> {
+    caps::clear(None, set).map_err(|source| PrivilegeError::Capabilities { set, source })
 }
 
 /// Sets the resource limits of this process and its children to come.

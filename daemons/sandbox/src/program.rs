@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -11,6 +12,7 @@ use nix::unistd::execve;
 
 use crate::builtin;
 use crate::protocol::{Program, Run, WORKSPACE};
+use crate::session;
 
 /// Exit statuses of a shell for a program that cannot be started, or found.
 const NOT_STARTED: i32 = 126;
@@ -27,24 +29,42 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// A confined process about to become the program.
-pub(crate) struct Ready<'a> {
-    pub(crate) run: &'a Run,
+pub(crate) struct Ready {
+    pub(crate) run: Run,
+    /// A connection to the proxy, for a built-in tool that needs one.
+    pub(crate) connection: Option<OwnedFd>,
 }
 
-impl Ready<'_> {
+impl Ready {
     /// Runs the program; returns only with the exit status of a built-in tool or of a failed start.
-    pub(crate) fn start(&self) -> i32 {
+    pub(crate) fn start(&mut self) -> i32 {
         match &self.run.program {
-            Program::Builtin(builtin) => builtin::run(builtin, Path::new(WORKSPACE)),
-            Program::Exec { argv, cwd } => self.say(self.execute(argv, cwd.as_deref())),
+            Program::Builtin(builtin) => {
+                let room = self.run.limits.output_bytes;
+                builtin::run(builtin, Path::new(WORKSPACE), self.connection.take(), room)
+            }
+            Program::Exec { argv, cwd } => Self::say(self.execute(argv, cwd.as_deref())),
             Program::Shell { command, cwd } => {
-                let argv = ["bash", "-c", command].map(str::to_owned);
-                self.say(self.execute(&argv, cwd.as_deref()))
+                let asked = match cwd.as_deref().map(|cwd| builtin::place(Path::new(WORKSPACE), cwd)) {
+                    None => String::new(),
+                    Some(Ok(path)) => path.to_string_lossy().into_owned(),
+                    Some(Err(error)) => return Self::say(Err((NOT_STARTED, error.to_string()))),
+                };
+                let mut result = Err((NOT_FOUND, "cannot start a shell: there is none".to_owned()));
+                for (shell, script) in session::SHELLS {
+                    let name = shell.first().copied().unwrap_or_default();
+                    let words = shell.iter().copied().chain([script, name, command.as_str(), asked.as_str()]);
+                    result = self.execute(&words.map(str::to_owned).collect::<Vec<_>>(), None);
+                    if !matches!(result, Err((NOT_FOUND, _))) {
+                        break;
+                    }
+                }
+                Self::say(result)
             }
         }
     }
 
-    fn say(&self, result: Result<Infallible, (i32, String)>) -> i32 {
+    fn say(result: Result<Infallible, (i32, String)>) -> i32 {
         let Err((status, message)) = result;
         // Standard error may be closed or full; the status says enough.
         let _ = writeln!(io::stderr(), "{message}");

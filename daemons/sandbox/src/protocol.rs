@@ -5,9 +5,17 @@
 //! travels beside the frame as sealed memfds, in the order that each message states.
 //! Unknown fields are refused, so that both ends always mean the same.
 
+mod application;
+mod outcome;
+mod program;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use application::{Apply, Merge, Origin};
+pub use outcome::{Done, Kept, Probe, Proposed, TIMED_OUT};
+pub use program::{BUILTIN_FAILED, Builtin, Program, WriteMode};
 
 pub use crate::identity::Identity;
 pub use crate::limits::Limits;
@@ -39,6 +47,17 @@ pub enum Request {
         /// Applications whose fate is wanted. One that was never committed is given up for good.
         #[serde(default)]
         about: Vec<String>,
+    },
+    /// Make the change set that undoes an application (runner `apply`); nothing is applied by it.
+    Invert {
+        /// The application, or the call that it was of; none for the latest that is not undone.
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// List what was applied (runner `apply`).
+    History {
+        /// How many at most; 500 in any case.
+        limit: u16,
     },
 }
 
@@ -72,6 +91,9 @@ pub struct Run {
     /// Whether its output is also told while it runs, as [`Reply::Output`].
     #[serde(default)]
     pub stream: bool,
+    /// The container that it runs in, by its name in the configuration (runner `container` only, which needs it).
+    #[serde(default)]
+    pub container: Option<String>,
 }
 
 impl Run {
@@ -87,6 +109,7 @@ impl Run {
             profile: Profile::default(),
             network: None,
             stream: false,
+            container: None,
         }
     }
 }
@@ -118,139 +141,6 @@ pub struct Tunnel {
     pub port: u16,
     /// Where the call finds it: 1024 to 65535, on its loopback address.
     pub local: u16,
-}
-
-/// What a call runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Program {
-    /// A program of the sandbox's root, looked up in its `PATH`.
-    Exec {
-        /// Name or path, then arguments; not empty.
-        argv: Vec<String>,
-        /// Directory to start in, relative to the workspace.
-        #[serde(default)]
-        cwd: Option<String>,
-    },
-    /// A command for the session's shell, whose directory, variables and functions are as its last one left them.
-    /// Template `workshop` only.
-    Shell {
-        /// What `bash` reads.
-        command: String,
-        /// Directory to start in, relative to the workspace; otherwise where the last one ended.
-        #[serde(default)]
-        cwd: Option<String>,
-    },
-    /// A tool that is built in: runs in the very same confined child, without `execve`,
-    /// and prints one JSON object.
-    Builtin(Builtin),
-}
-
-/// The built-in tools. Paths are relative to the workspace; `/workspace/…` is accepted too.
-///
-/// Success prints a JSON object and exits with 0; failure prints
-/// `{"error":{"kind":…,"message":…}}` and exits with [`BUILTIN_FAILED`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Builtin {
-    /// `{path, content, binary, size, offset, next, truncated}`; `next` is the offset to go on from.
-    /// Bytes that are no UTF-8 become U+FFFD, and `binary` says so.
-    Read {
-        /// The file.
-        path: String,
-        /// First byte.
-        #[serde(default)]
-        offset: u64,
-        /// Most bytes; 256 KiB unless given, 1 MiB at most.
-        #[serde(default)]
-        limit: Option<u64>,
-    },
-    /// `{path, entries:[{name, kind, size}], truncated}`, by name, 2000 at most.
-    List {
-        /// The directory; "." is the workspace.
-        path: String,
-    },
-    /// `{path, exists, kind}`; kind is `file`, `directory`, `symlink`, `other` or null.
-    Exists {
-        /// What to look for; a symlink is not followed.
-        path: String,
-    },
-    /// `{matches:[{path, line, text}], files, truncated}`.
-    Grep {
-        /// A regular expression (Rust's syntax).
-        pattern: String,
-        /// File or directory to search.
-        #[serde(default)]
-        path: Option<String>,
-        /// Only files whose path matches this glob.
-        #[serde(default)]
-        glob: Option<String>,
-        /// Most matches; 200 unless given, 5000 at most.
-        #[serde(default)]
-        max: Option<u32>,
-    },
-    /// `{paths, truncated}`, sorted, 5000 at most.
-    Glob {
-        /// As in `src/**/*.rs`, against paths relative to `path`.
-        pattern: String,
-        /// Directory to search.
-        #[serde(default)]
-        path: Option<String>,
-    },
-    /// `{path, bytes, created}`. Makes missing parent directories. Needs the overlay.
-    Write {
-        /// The file.
-        path: String,
-        /// Its text.
-        content: String,
-        /// What to do with a file that is there.
-        #[serde(default)]
-        mode: WriteMode,
-    },
-    /// `{files:[{path, created, removed, hunks}]}`. Changes files as a unified diff says, all of it or nothing. Needs
-    /// the overlay.
-    Patch {
-        /// The diff.
-        diff: String,
-    },
-    /// `{url, status, content_type, title, content, size, truncated}`; the URL is where redirects ended. HTML becomes
-    /// Markdown. Needs a network, whose connection is open before the call is confined.
-    Fetch {
-        /// `https://` or `http://`.
-        url: String,
-        /// Most bytes of the body; 1 MiB unless given, 8 MiB at most.
-        #[serde(default)]
-        limit: Option<u64>,
-    },
-}
-
-/// Exit status that a call gets which was killed at its deadline, as `timeout` gives it.
-pub const TIMED_OUT: i32 = 124;
-
-/// Exit status of a built-in tool that answered with an error object.
-pub const BUILTIN_FAILED: i32 = 65;
-
-/// What [`Builtin::Write`] does with a file that is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WriteMode {
-    /// Replaces it.
-    #[default]
-    Overwrite,
-    /// Adds to its end.
-    Append,
-    /// Fails: the file must be new.
-    Create,
-}
-
-/// Asks for a change set to be applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Apply {
-    /// Names this application; the same id is applied once only. 1–128 of `[A-Za-z0-9._:-]`.
-    pub id: String,
-    /// SHA-256 of the manifest, hex: what was approved.
-    pub digest: String,
 }
 
 /// What a runner answers.
@@ -308,6 +198,18 @@ pub enum Reply {
         /// A sentence for people.
         reason: String,
     },
+    /// The change set that undoes an application. Descriptors: manifest, contents.
+    Inverse {
+        /// What it undoes.
+        of: Box<Merge>,
+        /// SHA-256 of the manifest, hex.
+        digest: String,
+    },
+    /// What was applied, the newest first.
+    History {
+        /// One for each application.
+        merges: Vec<Merge>,
+    },
     /// What recovery did, and what it knows of the ids that it was asked about.
     Recovered {
         /// Applications that were completed.
@@ -319,69 +221,6 @@ pub enum Reply {
         #[serde(default)]
         failed: Vec<String>,
     },
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Done {
-    /// The call's id.
-    pub call: String,
-    /// Exit status; none when a signal ended it. 127 and 126 also say that the program could not be
-    /// started, as a shell does; [`TIMED_OUT`] that it was killed at its deadline.
-    pub exit: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// Killed at `wall_ms`.
-    pub timed_out: bool,
-    /// Killed at `output_bytes`.
-    pub output_truncated: bool,
-    /// From the request to the end of its last process, in microseconds.
-    pub duration_us: u64,
-    /// Bytes of standard output.
-    pub stdout_len: u64,
-    /// Bytes of standard error.
-    pub stderr_len: u64,
-    /// What it proposes to change.
-    pub changes: Proposed,
-}
-
-/// What a call proposes to change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Proposed {
-    /// It ran without an overlay, or left no trace in it.
-    Nothing,
-    /// A change set, beside this frame.
-    Changes {
-        /// SHA-256 of the manifest, hex.
-        digest: String,
-        /// How many entries.
-        entries: usize,
-        /// Entries that cannot be part of a change set, such as FIFOs.
-        skipped: usize,
-        /// Bytes of contents.
-        bytes: u64,
-    },
-    /// The changes could not be proposed (too many, too large); they are gone.
-    Refused {
-        /// A sentence for people.
-        reason: String,
-    },
-}
-
-/// What the kernel and the deployment offer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// Landlock's ABI; 0 where there is none.
-    pub landlock_abi: i32,
-    /// The network namespace holds nothing but its loopback device.
-    pub network_empty: bool,
-    /// A trial call with every layer and an overlay came through.
-    pub ready: bool,
-    /// Why tools are refused, if they are.
-    pub reason: Option<String>,
 }
 
 /// Whether an id may name a call or an application: it also becomes a file name.

@@ -1,21 +1,20 @@
-//! The allow-list of system calls, from `policies/seccomp/standard.toml`.
+//! The allow-lists of system calls, from `policies/seccomp/*.toml`, one for each [`Profile`].
 //!
-//! The table is compiled once, when the zygote starts, and loaded by each child as its last step before the
+//! A table is compiled once, when the zygote starts, and loaded by each child as its last step before the
 //! program. seccompiler makes a list of it, and one more for each kind of refusal; [`dispatch`] makes one
 //! program of all of them, because loading the lists took a fifth of a whole call.
 
 mod dispatch;
+mod table;
 
 use std::collections::BTreeMap;
 
 use seccompiler::{BpfProgram, TargetArch};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::template::Profile;
 pub use dispatch::DispatchError;
-
-/// The shipped table.
-const STANDARD: &str = include_str!("../../../policies/seccomp/standard.toml");
+use table::{Allow, Condition, Size, Table, shipped};
 
 /// Why a table gives no filter.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +34,15 @@ pub enum SeccompError {
     /// An entry does not say why it is there.
     #[error("cannot accept the system call table: the entry of {0} gives no reason")]
     Reason(String),
+    /// A condition says nothing, or two things at once.
+    #[error("cannot accept the system call table: a condition on argument {0} needs one of is, not and any")]
+    Condition(u8),
+    /// Tables extend each other without end.
+    #[error("cannot accept the system call table: it extends too many others")]
+    Depth,
+    /// The template's calls may not have this profile.
+    #[error("cannot run the call: its profile {0:?} is wider than its template's")]
+    Profile(Profile),
     /// This processor has no table.
     #[error("cannot filter system calls on {0}")]
     Architecture(String),
@@ -43,62 +51,17 @@ pub enum SeccompError {
     Load(#[source] seccompiler::Error),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    allow: Vec<Allow>,
-    #[serde(default)]
-    refuse: Vec<Refuse>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Allow {
-    reason: String,
-    calls: Vec<String>,
-    arch: Option<String>,
-    #[serde(default)]
-    when: Vec<Condition>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Condition {
-    argument: u8,
-    #[serde(default)]
-    size: Size,
-    mask: Option<u64>,
-    is: Option<u64>,
-    not: Option<u64>,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Size {
-    #[default]
-    Dword,
-    Qword,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refuse {
-    reason: String,
-    error: String,
-    calls: Vec<String>,
-}
-
 /// A compiled table.
 #[derive(Debug, Clone)]
 pub struct Filter(BpfProgram);
 
 impl Filter {
-    /// The shipped table, for the processor that this runs on.
+    /// The shipped table of a profile, for the processor that this runs on.
     ///
     /// # Errors
     /// The processor has no table.
-    pub fn standard() -> Result<Self, SeccompError> {
-        Self::compile(STANDARD, std::env::consts::ARCH)
+    pub fn shipped(profile: Profile) -> Result<Self, SeccompError> {
+        Self::compile(shipped(profile), std::env::consts::ARCH)
     }
 
     /// Compiles a table for an architecture.
@@ -107,7 +70,7 @@ impl Filter {
     /// The table is wrong, or the architecture unknown.
     pub fn compile(table: &str, arch: &str) -> Result<Self, SeccompError> {
         let target = TargetArch::try_from(arch).map_err(|_| SeccompError::Architecture(arch.to_owned()))?;
-        Ok(Self(dispatch::search(&linear(table, arch, target)?)?))
+        Ok(Self(dispatch::search(&linear(&Table::read(table)?, arch, target)?)?))
     }
 
     /// Loads the filter into this process, for good.
@@ -116,47 +79,76 @@ impl Filter {
     }
 }
 
-/// The refusals and the list, of which the first that does not let a call pass has the word.
-fn linear(table: &str, arch: &str, target: TargetArch) -> Result<Vec<BpfProgram>, SeccompError> {
-    let table: Table = toml::from_str(table)?;
-    let reasons = table.allow.iter().map(|allow| (&allow.reason, &allow.calls));
-    let mut reasons = reasons.chain(table.refuse.iter().map(|refuse| (&refuse.reason, &refuse.calls)));
-    if let Some((_, calls)) = reasons.find(|(reason, _)| reason.trim().is_empty()) {
-        return Err(SeccompError::Reason(calls.join(", ")));
+/// The filters of all profiles that calls may have here.
+#[derive(Debug, Clone)]
+pub struct Filters(BTreeMap<Profile, Filter>);
+
+impl Filters {
+    /// Compiles the profiles up to `widest`.
+    ///
+    /// # Errors
+    /// As [`Filter::shipped`].
+    pub fn up_to(widest: Profile) -> Result<Self, SeccompError> {
+        let profiles = Profile::ALL.into_iter().filter(|profile| *profile <= widest);
+        let filters = profiles.map(|profile| Ok((profile, Filter::shipped(profile)?)));
+        filters.collect::<Result<_, SeccompError>>().map(Self)
     }
+
+    /// The filter of a profile.
+    ///
+    /// # Errors
+    /// The profile is wider than what this was made for.
+    pub fn of(&self, profile: Profile) -> Result<&Filter, SeccompError> {
+        self.0.get(&profile).ok_or(SeccompError::Profile(profile))
+    }
+}
+
+/// The refusals and the list, of which the first that does not let a call pass has the word.
+fn linear(table: &Table, arch: &str, target: TargetArch) -> Result<Vec<BpfProgram>, SeccompError> {
     let mut programs = Vec::new();
     for refuse in &table.refuse {
         let rules: Vec<Value> = refuse.calls.iter().map(|name| json!({ "syscall": name })).collect();
         let action = json!({ "errno": number(&refuse.error)? });
         programs.push(program(&json!("allow"), &action, &rules, target)?);
     }
-    let mut passing: Vec<Value> = Vec::new();
-    for allow in table.allow.iter().filter(|allow| allow.arch.as_deref().is_none_or(|only| only == arch)) {
-        let conditions: Vec<Value> = allow.when.iter().map(condition).collect();
-        for name in &allow.calls {
-            passing.push(if conditions.is_empty() {
-                json!({ "syscall": name })
-            } else {
-                json!({ "syscall": name, "args": conditions })
-            });
-        }
-    }
+    let ours = table.allow.iter().filter(|allow| allow.arch.as_deref().is_none_or(|only| only == arch));
+    let passing: Vec<Value> = ours.flat_map(rules).collect();
     let denied = json!({ "errno": number("EPERM")? });
     programs.push(program(&denied, &json!("allow"), &passing, target)?);
     Ok(programs)
 }
 
-fn condition(condition: &Condition) -> Value {
+/// The rules of an entry, of which one must hold: a list of values makes one for each of them.
+fn rules(allow: &Allow) -> Vec<Value> {
+    let mut ways: Vec<Vec<Value>> = vec![vec![]];
+    for condition in &allow.when {
+        let alternatives = alternatives(condition);
+        ways = ways
+            .iter()
+            .flat_map(|way| {
+                alternatives.iter().map(|one| way.iter().chain([one]).cloned().collect::<Vec<_>>())
+            })
+            .collect();
+    }
+    let call = |name: &String| {
+        let name = name.clone();
+        ways.iter().map(move |way| match way.as_slice() {
+            [] => json!({ "syscall": name }),
+            way => json!({ "syscall": name, "args": way }),
+        })
+    };
+    allow.calls.iter().flat_map(call).collect()
+}
+
+fn alternatives(condition: &Condition) -> Vec<Value> {
     let size = match condition.size {
         Size::Dword => "dword",
         Size::Qword => "qword",
     };
-    let (operator, value) = match (condition.mask, condition.is, condition.not) {
-        (Some(mask), is, _) => (json!({ "masked_eq": mask }), is.unwrap_or_default()),
-        (None, Some(is), _) => (json!("eq"), is),
-        (None, None, not) => (json!("ne"), not.unwrap_or_default()),
-    };
-    json!({ "index": condition.argument, "type": size, "op": operator, "val": value })
+    let one = |operator: Value, value: u64| json!({ "index": condition.argument, "type": size, "op": operator, "val": value });
+    let equal = condition.mask.map_or(json!("eq"), |mask| json!({ "masked_eq": mask }));
+    let is = condition.is.iter().chain(&condition.any).map(|value| one(equal.clone(), *value));
+    is.chain(condition.not.iter().map(|value| one(json!("ne"), *value))).collect()
 }
 
 fn program(
@@ -184,80 +176,4 @@ fn number(error: &str) -> Result<i32, SeccompError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_table_compiles_for_both_architectures() {
-        for arch in ["x86_64", "aarch64"] {
-            let filter = Filter::compile(STANDARD, arch).unwrap_or_else(|error| panic!("{arch}: {error}"));
-            assert!(!filter.0.is_empty());
-        }
-    }
-
-    #[test]
-    fn what_attacks_kernels_is_absent() {
-        let table: Table = toml::from_str(STANDARD).unwrap();
-        let allowed: Vec<&str> = table.allow.iter().flat_map(|a| &a.calls).map(String::as_str).collect();
-        for name in [
-            "ptrace",
-            "mount",
-            "umount2",
-            "pivot_root",
-            "unshare",
-            "setns",
-            "bpf",
-            "keyctl",
-            "add_key",
-            "io_uring_enter",
-            "userfaultfd",
-            "perf_event_open",
-            "process_vm_readv",
-            "process_vm_writev",
-            "kexec_load",
-            "init_module",
-            "socket",
-            "open_by_handle_at",
-            "pidfd_getfd",
-            "chroot",
-            "mount_setattr",
-            "move_mount",
-            "fsopen",
-            "open_tree",
-            "quotactl",
-            "reboot",
-            "swapon",
-            "settimeofday",
-            "clock_settime",
-            "sethostname",
-            "iopl",
-            "ioperm",
-            "kcmp",
-        ] {
-            assert!(!allowed.contains(&name), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_entry_has_a_reason_and_no_call_is_listed_twice_without_conditions() {
-        let table: Table = toml::from_str(STANDARD).unwrap();
-        let mut seen = std::collections::BTreeSet::new();
-        for allow in &table.allow {
-            assert!(allow.reason.len() > 10, "{allow:?}");
-            for name in allow.calls.iter().filter(|_| allow.when.is_empty()) {
-                assert!(seen.insert(name), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_table_is_an_error() {
-        for wrong in [
-            "allow = 3",
-            "[[allow]]\nreason='x'\ncalls=['no_such_call']",
-            "[[allow]]\nreason=' '\ncalls=['read']",
-        ] {
-            assert!(Filter::compile(wrong, "x86_64").is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

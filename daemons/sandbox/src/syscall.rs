@@ -74,13 +74,32 @@ pub(crate) fn protect_mount(path: &CStr, writable: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Has all descriptors from `first` on close when a program is executed.
-pub(crate) fn close_on_exec_from(first: RawFd) -> io::Result<()> {
-    // SAFETY: takes plain numbers, and with this flag closes nothing yet.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(result)?;
+/// Closes every descriptor but the standard ones and these.
+pub(crate) fn close_all_but(mut kept: Vec<RawFd>) -> io::Result<()> {
+    kept.sort_unstable();
+    let mut first = 3;
+    for descriptor in kept.into_iter().filter(|descriptor| *descriptor >= 3) {
+        if first < descriptor {
+            close_range(first, descriptor - 1)?;
+        }
+        first = descriptor + 1;
+    }
+    close_range(first, RawFd::MAX)
+}
+
+fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
+    // SAFETY: takes plain numbers. What owns one of the descriptors is never used nor dropped: callers are processes
+    // that end by `execve` or `_exit`.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
     Ok(())
+}
+
+/// Locks down what user id 0 could mean for capabilities; false where a filter forbids to say so.
+pub(crate) fn lock_securebits() -> bool {
+    // SECBIT_NOROOT, _NO_SETUID_FIXUP and _NO_CAP_AMBIENT_RAISE with their locks, and the lock of _KEEP_CAPS.
+    const BITS: c_ulong = 0b1110_1111;
+    // SAFETY: takes plain numbers.
+    unsafe { libc::prctl(libc::PR_SET_SECUREBITS, BITS, 0, 0, 0) == 0 }
 }
 
 /// Gives a signal its default action again.
@@ -128,4 +147,14 @@ pub(crate) fn overlay_opaque(directory: BorrowedFd<'_>) -> bool {
         )
     };
     length == 1 && value.first() == Some(&b'y')
+}
+
+/// The error that a call ends in, or 0: what a filter is tried with. Callers pass numbers and addresses that no call
+/// writes to.
+#[cfg(test)]
+pub(crate) fn tried(number: nix::libc::c_long, arguments: [u64; 4]) -> i32 {
+    let [a, b, c, d] = arguments;
+    // SAFETY: no argument is an address that the calls in question write to.
+    let result = unsafe { libc::syscall(number, a, b, c, d, 0_usize, 0_usize) };
+    if result < 0 { Errno::last_raw() } else { 0 }
 }

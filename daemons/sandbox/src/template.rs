@@ -25,6 +25,8 @@ pub enum Template {
     IntegrationTest,
     /// A session's shell and files, without a network.
     Workshop,
+    /// A program in a container of the operator's engine; another runner's, and no zygote's.
+    Container,
 }
 
 /// Which system calls a call may make.
@@ -40,8 +42,13 @@ pub enum Profile {
     StandardNet,
 }
 
+impl Profile {
+    /// All of them, narrowest first.
+    pub const ALL: [Self; 3] = [Self::Strict, Self::Standard, Self::StandardNet];
+}
+
 impl Template {
-    /// All of them.
+    /// All that a zygote can be.
     pub const ALL: [Self; 5] =
         [Self::AiProvider, Self::CodeExecutor, Self::PolicySandbox, Self::IntegrationTest, Self::Workshop];
 
@@ -53,6 +60,7 @@ impl Template {
             Self::PolicySandbox => "policy-sandbox",
             Self::IntegrationTest => "integration-test",
             Self::Workshop => "workshop",
+            Self::Container => "container",
         }
     }
 
@@ -65,7 +73,7 @@ impl Template {
     pub const fn profile(self) -> Profile {
         match self {
             Self::AiProvider | Self::PolicySandbox => Profile::Strict,
-            Self::CodeExecutor | Self::Workshop => Profile::Standard,
+            Self::CodeExecutor | Self::Workshop | Self::Container => Profile::Standard,
             Self::IntegrationTest => Profile::StandardNet,
         }
     }
@@ -79,7 +87,7 @@ impl Template {
     pub fn ceiling(self) -> Limits {
         let (memory, processes, wall_ms) = match self {
             Self::AiProvider => (256, 10, 120_000),
-            Self::CodeExecutor | Self::IntegrationTest => (1024, 100, 300_000),
+            Self::CodeExecutor | Self::IntegrationTest | Self::Container => (1024, 100, 300_000),
             Self::PolicySandbox => (128, 5, 100),
             Self::Workshop => (1024, 100, 3_600_000),
         };
@@ -91,7 +99,7 @@ impl Template {
         match self {
             Self::AiProvider => 50,
             Self::PolicySandbox => 25,
-            Self::CodeExecutor | Self::IntegrationTest | Self::Workshop => 100,
+            Self::CodeExecutor | Self::IntegrationTest | Self::Workshop | Self::Container => 100,
         }
     }
 }

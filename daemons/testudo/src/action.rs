@@ -178,7 +178,7 @@ impl Judged {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bearer {
-    /// The unit, such as `testudo-sandbox@12-34.service`.
+    /// The unit, such as `testudo-sandbox-workshop@12-34.service`.
     pub unit: String,
     /// Its invocation, which no two starts share.
     pub invocation: String,

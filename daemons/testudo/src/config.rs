@@ -3,7 +3,9 @@
 //! A mistake in any table stops every daemon with exit status 78 and shows all mistakes of the file at once.
 //! Start with [`load`]; the shape of each table is in its `read` function; [`reader`] does the work.
 
+mod containers;
 pub mod egress;
+mod modeld;
 pub mod reader;
 pub mod sessions;
 
@@ -15,7 +17,9 @@ use thiserror::Error;
 
 use crate::diagnostic::Diagnostics;
 use crate::verdict::Weight;
+pub use containers::Container;
 use egress::Egressd;
+pub use modeld::{Modeld, Provider};
 use reader::{Document, Table};
 use sessions::{Group, Unattended};
 
@@ -46,33 +50,6 @@ pub struct Agentd {
     pub max_turns: u32,
     /// Sessions in which no person watches.
     pub unattended: Unattended,
-}
-
-/// Which model `modeld` asks.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Modeld {
-    /// The provider.
-    pub provider: Provider,
-    /// The longest that one completion may take.
-    pub timeout: Duration,
-}
-
-/// A provider with what it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Provider {
-    /// The built-in offline planner.
-    Rehearsal,
-    /// A server that speaks the `OpenAI` chat format.
-    OpenAi {
-        /// Up to and without `/chat/completions`.
-        base_url: String,
-        /// The model's name at that server.
-        model: String,
-        /// The credential with the key, by its file name; none for servers without one.
-        api_key_credential: Option<String>,
-        /// Plain HTTP to other than loopback addresses.
-        allow_http: bool,
-    },
 }
 
 /// How `policyd` decides.
@@ -139,6 +116,8 @@ pub struct Toold {
     pub sandboxes: PathBuf,
     /// Where the runner that applies change sets answers.
     pub apply_socket: PathBuf,
+    /// How long a sandbox that no call needs is kept.
+    pub sandbox_idle: Duration,
     /// The longest that one tool call may run.
     pub call_timeout: Duration,
     /// Most bytes of output of one call.
@@ -149,6 +128,8 @@ pub struct Toold {
     pub burst: u32,
     /// Sessions that share a bucket beside their own.
     pub groups: Vec<Group>,
+    /// Images that programs may run in, by name; none unless the operator says so.
+    pub containers: Vec<Container>,
 }
 
 /// The extension rules, which `policyd` and the process that evaluates them both know.
@@ -199,10 +180,11 @@ pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
 pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
     let document = Document::parse(file, text);
     let root = document.root();
+    let egressd = Egressd::read(&root.table("egressd"));
     let config = Config {
         agentd: Agentd::read(&root.table("agentd")),
-        egressd: Egressd::read(&root.table("egressd")),
-        modeld: Modeld::read(&root.table("modeld")),
+        modeld: Modeld::read(&root.table("modeld"), &egressd.secrets),
+        egressd,
         policyd: Policyd::read(&root.table("policyd")),
         toold: Toold::read(&root.table("toold")),
         extension: Extension::read(&root.table("extension")),
@@ -218,59 +200,6 @@ impl Agentd {
         let unattended = Unattended::read(&table.table("unattended"));
         table.finish();
         Self { max_turns, unattended }
-    }
-}
-
-impl Modeld {
-    fn read(table: &Table<'_>) -> Self {
-        let provider = table.word("provider", &["rehearsal", "openai"]);
-        let base_url = table.string("base_url");
-        let model = table.string("model");
-        let api_key_credential = table.string("api_key_credential");
-        let allow_http = table.boolean("allow_http");
-        let timeout = table.duration("timeout").unwrap_or(Duration::from_mins(5));
-        let provider = if provider.as_deref() == Some("openai") {
-            if base_url.is_none() {
-                table.require("base_url", "the URL of the server, such as \"http://127.0.0.1:11434/v1\"");
-            }
-            if model.is_none() {
-                table.require("model", "the name of the model at that server");
-            }
-            if let Some(url) = &base_url
-                && !url.starts_with("https://")
-                && !url.starts_with("http://")
-            {
-                table.refuse("base_url", "expected a URL that begins with https:// or http://");
-            }
-            if let Some(name) = &api_key_credential
-                && (name.is_empty() || name.contains('/') || name.starts_with('.'))
-            {
-                table.refuse("api_key_credential", "expected the name of a credential, which is not a path");
-            }
-            Provider::OpenAi {
-                base_url: base_url.unwrap_or_default(),
-                model: model.unwrap_or_default(),
-                api_key_credential,
-                allow_http: allow_http.unwrap_or(false),
-            }
-        } else {
-            for (key, given) in [
-                ("base_url", base_url.is_some()),
-                ("model", model.is_some()),
-                ("api_key_credential", api_key_credential.is_some()),
-                ("allow_http", allow_http.is_some()),
-            ] {
-                if given {
-                    table.refuse(
-                        key,
-                        "has no effect with this provider: set provider = \"openai\" or remove it",
-                    );
-                }
-            }
-            Provider::Rehearsal
-        };
-        table.finish();
-        Self { provider, timeout }
     }
 }
 
@@ -340,11 +269,13 @@ impl Toold {
         let config = Self {
             sandboxes: table.path("sandboxes").unwrap_or_else(|| "/run/testudo/sandbox".into()),
             apply_socket: table.path("apply_socket").unwrap_or_else(|| "/run/testudo/apply.sock".into()),
+            sandbox_idle: table.duration("sandbox_idle").unwrap_or(Duration::from_mins(15)),
             call_timeout: table.duration("call_timeout").unwrap_or(Duration::from_mins(1)),
             output_limit: table.size("output_limit").unwrap_or(1 << 20),
             calls_per_minute: table.integer("calls_per_minute", 1..=1_000_000).unwrap_or(600),
             burst: table.integer("burst", 1..=1_000_000).unwrap_or(100),
             groups: Group::read(&table.table("groups")),
+            containers: Container::read(&table.table("containers")),
         };
         table.finish();
         config

@@ -6,16 +6,24 @@
 
 pub mod endpoint;
 pub mod host;
+pub mod status;
 
-pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use endpoint::{Endpoint, EndpointError, Page, Scheme};
 pub use host::{Host, HostError, HostPattern};
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::identity::Principal;
 
 /// The name of the tool in whose name connections are decided.
 pub const CONNECT: &str = "net.connect";
+
+/// Whether an action is a connection to a destination that was decided with its call.
+pub fn is_listed(action: &Action) -> bool {
+    action.tool == CONNECT
+        && action.arguments.get("listed").and_then(serde_json::Value::as_bool) == Some(true)
+}
 
 /// Lets one running call reach out; what `Egress1.Open` takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

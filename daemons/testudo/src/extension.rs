@@ -244,6 +244,7 @@ mod tests {
             mode: Some(0o644),
             sha256: None,
             target: None,
+            ..ChangeSummary::default()
         });
         assert_eq!(
             serde_json::to_value(Facts::of(&judged)).unwrap(),

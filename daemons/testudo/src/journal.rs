@@ -55,6 +55,11 @@ pub const RULE_SWITCHED: MessageId = MessageId("daf02abb1a1d4068834592937346328f
 /// A person stopped a session or everything, or let it go on.
 pub const SESSION_STOPPED: MessageId = MessageId("3c21565dca2c47d8b3c18db070c63438");
 
+/// Something reaches out, after it was decided and recorded.
+pub const EGRESS_OPENED: MessageId = MessageId("20597ecad4734fc996531939a2b40e8b");
+/// Something was not let out.
+pub const EGRESS_REFUSED: MessageId = MessageId("f0da38c15113497ea53f661519818178");
+
 /// All catalogued events by name.
 pub const CATALOGUE: &[(&str, MessageId)] = &[
     ("call-decided", CALL_DECIDED),
@@ -73,6 +78,8 @@ pub const CATALOGUE: &[(&str, MessageId)] = &[
     ("rule-switched", RULE_SWITCHED),
     ("policy-amended", POLICY_AMENDED),
     ("policy-damaged", POLICY_DAMAGED),
+    ("egress-opened", EGRESS_OPENED),
+    ("egress-refused", EGRESS_REFUSED),
 ];
 
 /// Sends `tracing` to the journal, or to standard error where there is none.

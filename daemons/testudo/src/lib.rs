@@ -14,6 +14,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod asking;
 pub mod bus;
 pub mod canonical;
 pub mod change;
@@ -29,6 +30,7 @@ pub mod frame;
 pub mod identity;
 pub mod journal;
 pub mod label;
+pub mod latent;
 pub mod limits;
 pub mod model;
 pub mod observation;

@@ -100,7 +100,9 @@ pub fn foreseen(judged: &Judged) -> Option<String> {
     };
     let mut files = Vec::new();
     for change in &judged.changes {
-        let is_plain = change.mode.is_some_and(|mode| mode & 0o7111 == 0) && change.target.is_none();
+        let is_plain = change.mode.is_some_and(|mode| mode & 0o7111 == 0)
+            && change.target.is_none()
+            && change.repository.is_none();
         match (change.kind.as_str(), &change.sha256) {
             ("add" | "modify", Some(sha256)) if is_plain => {
                 files.push(json!([change.path, change.kind, sha256]));
@@ -132,6 +134,7 @@ mod tests {
             mode: Some(mode),
             sha256,
             target: None,
+            ..ChangeSummary::default()
         }
     }
 

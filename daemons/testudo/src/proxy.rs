@@ -108,6 +108,19 @@ pub trait Tools1 {
     fn catalogue(&self) -> zbus::Result<String>;
     /// Ends a session's sandbox.
     fn close_session(&self, session: &str) -> zbus::Result<()>;
+    /// What a running call prints, to who asked for it; numbered from 1.
+    #[zbus(signal)]
+    fn output(&self, call: String, seq: u64, error: bool, text: String) -> zbus::Result<()>;
+    /// Has a session's sandbox started ahead of its calls.
+    fn prepare(&self, session: &str) -> zbus::Result<()>;
+    /// Freezes a session's sandboxes; answers how many.
+    fn freeze(&self, session: &str) -> zbus::Result<u32>;
+    /// Thaws a session's sandboxes; answers how many.
+    fn thaw(&self, session: &str) -> zbus::Result<u32>;
+    /// Undoes what was applied; the empty id means the latest that is not undone.
+    fn undo(&self, id: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// What was applied, the newest first.
+    fn history(&self, limit: u32) -> zbus::Result<String>;
     /// Ends a session's calls and refuses new ones; the empty name means all sessions.
     fn stop(&self, session: &str, options: Options<'_>) -> zbus::Result<u32>;
     /// Lets a session go on; the empty name means all sessions.

@@ -84,6 +84,15 @@ pub enum Event {
         /// Its arguments.
         arguments: Value,
     },
+    /// A running call printed something. Of much that comes at once this is the last; the result has all of it.
+    CallOutput {
+        /// The turn's id.
+        turn: String,
+        /// As in `CallStarted`.
+        request: String,
+        /// What it printed, of both streams.
+        text: String,
+    },
     /// A tool call ended.
     CallFinished {
         /// The turn's id.

@@ -1,17 +1,19 @@
 //! `testudoctl call`: one tool call, by a person, through the same six stages as the agent's.
 
-use std::io::Read as _;
+use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::Args as ClapArgs;
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use testudo::proxy::Options;
 use testudo::tool::{Outcome, Output};
+use zbus::wire::Variant;
 
 use crate::approvals::hint::Hints;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
-use crate::render;
+use crate::render::{self, gutter, gutter::Gutter};
 use crate::screen;
 
 /// `call`
@@ -40,7 +42,11 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
     let arguments = arguments(&args.json_arguments)?;
     let link = Link::open().await?;
     let hints = Hints::start(&link, &args.session);
-    let outcome = invoke(&link, &args.session, &args.tool, &arguments).await?;
+    let outcome = if io::stderr().is_terminal() && !page.is_json() {
+        watched(&link, &args, &arguments, page).await?
+    } else {
+        invoke(&link, &args.session, &args.tool, &arguments).await?
+    };
     drop(hints);
     if page.is_json() {
         page.json(&outcome)?;
@@ -79,7 +85,55 @@ pub async fn invoke(link: &Link, session: &str, tool: &str, arguments: &Value) -
     link::read("toold", &text)
 }
 
-fn show(outcome: &Outcome, page: &Page) -> Result<(), Failure> {
+/// Calls a tool and shows what it prints while it runs, before its result.
+async fn watched(link: &Link, args: &Args, arguments: &Value, page: &Page) -> Result<Outcome, Failure> {
+    let tools = link.tools().await?;
+    let mut output = tools.receive_output().await.doing("listen to the call")?;
+    let call = format!("c-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond());
+    let options = Options::from([("call", Variant::from(call.as_str())), ("stream", Variant::from(true))]);
+    let arguments = arguments.to_string();
+    let mut invoking = std::pin::pin!(tools.invoke(&args.session, &args.tool, &arguments, options));
+    let mut live = Live::new(page);
+    loop {
+        tokio::select! {
+            biased;
+            Some(piece) = output.next() => {
+                if let Ok(piece) = piece.args() && piece.call == call {
+                    eprint!("{}", live.push(&piece.text));
+                }
+            }
+            text = &mut invoking => {
+                eprint!("{}", live.finish());
+                let text = text.doing(format_args!("call {}", screen::line(&args.tool)))?;
+                return link::read("toold", &text);
+            }
+        }
+    }
+}
+
+/// What a call prints while it runs, behind a bar of its own: no line of it can be taken for one of ours.
+struct Live(Gutter);
+
+impl Live {
+    fn new(page: &Page) -> Self {
+        Self(Gutter::new(page.error_paint().dim(gutter::LIVE), gutter::LIVE_WIDTH, page.width()))
+    }
+
+    fn push(&mut self, piece: &str) -> String {
+        self.0.push(piece)
+    }
+
+    /// What was held back, and the end of the open line.
+    fn finish(&mut self) -> String {
+        self.0.finish()
+    }
+}
+
+/// Shows an outcome to a person.
+///
+/// # Errors
+/// When the answer cannot be written.
+pub fn show(outcome: &Outcome, page: &Page) -> Result<(), Failure> {
     let paint = page.paint();
     if let Some(output) = &outcome.result {
         page.text(&content(output, page))?;
@@ -116,6 +170,17 @@ fn content(output: &Output, page: &Page) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_call_prints_stays_behind_its_bar_and_ends_before_the_result() {
+        let mut live = Live::new(&Page::plain(false));
+        let pieces = ["one\n✓ shell", ".run allowed\r\x1b[1A", " open"];
+        let mut out: String = pieces.iter().map(|piece| live.push(piece)).collect();
+        out.push_str(&live.finish());
+        assert!(out.ends_with('\n') && out.lines().all(|line| line.starts_with("  ┊ ")), "{out:?}");
+        assert!(!out.contains(['\r', '\x1b']), "{out:?}");
+        assert_eq!(live.finish(), "", "and nothing is said twice");
+    }
 
     #[test]
     fn arguments_must_be_json() {

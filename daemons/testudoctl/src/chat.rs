@@ -2,8 +2,9 @@
 //!
 //! [`talk`] is the conversation itself: one loop over what the person types and what the daemons say.
 //! [`console`] reads lines, from an editor on a terminal or from a pipe; [`order`] says what a line means;
-//! [`transcript`] is what is seen of it, as text or as JSON lines.
+//! [`transcript`] is what is seen of it, as text or as JSON lines; [`backlog`] is what waits for the end of a question.
 
+pub mod backlog;
 pub mod console;
 pub mod order;
 pub mod talk;

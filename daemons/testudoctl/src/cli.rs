@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{approvals, audit, call, chat, config, leases, manual, otp, policy, rules, send, session, stop};
+use crate::{
+    approvals, audit, call, chat, config, egress, freeze, leases, manual, otp, policy, rules, send, session,
+    stop, undo,
+};
 
 /// What stands at the end of the main help and in the man page.
 const AFTER: &str = "\
@@ -54,6 +57,9 @@ pub enum Command {
     Revoke(leases::RevokeArgs),
     /// One-time codes, for approvals that want one.
     Otp(otp::Args),
+    /// Show who may reach out now, what is connected, and which secrets go where.
+    #[command(after_help = egress::HELP)]
+    Egress,
     /// Read and verify the record.
     Audit(audit::Args),
     /// Check policy files and ask what the policy would decide.
@@ -62,10 +68,18 @@ pub enum Command {
     Rules(rules::Args),
     /// List and show conversations.
     Session(session::Args),
+    /// Undo what was applied to the workspace, unless it was touched since.
+    Undo(undo::UndoArgs),
+    /// List what was applied to the workspace.
+    History(undo::HistoryArgs),
     /// Stop a session at once: what runs is ended, and nothing starts until it is resumed.
     Stop(stop::StopArgs),
     /// Let a stopped session go on.
     Resume(stop::ResumeArgs),
+    /// Hold a session's sandboxes still: what runs in them stands, and nothing is given to them.
+    Freeze(freeze::FreezeArgs),
+    /// Let a frozen session go on.
+    Thaw(freeze::ThawArgs),
     /// List what is stopped.
     #[command(
         after_help = "JSON: {all: {by, at} | null, sessions: {NAME: {by, at}}}\n\nExample: testudoctl stops"

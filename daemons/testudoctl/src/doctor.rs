@@ -3,7 +3,9 @@
 //! Facts of the machine are read from `/proc` and `/sys`; whether containment works is not concluded from them
 //! but tried, by calls that run in the sandbox.
 
+mod containment;
 pub mod machine;
+mod root;
 
 use serde::Serialize;
 use serde_json::json;
@@ -109,6 +111,7 @@ async fn appliance(link: &Link) -> Vec<Check> {
         Err(failure) => failed("record", &failure),
     });
     checks.extend(files(link).await);
+    checks.push(root::check(jiff::Timestamp::now()));
     for (name, tool, arguments) in
         [("mediation", "echo", json!({"text": "doctor"})), ("sandbox", "fs.list", json!({}))]
     {
@@ -137,6 +140,7 @@ async fn files(link: &Link) -> Vec<Check> {
         }
     };
     let mut checks = vec![Check::pass("configuration", "no mistakes")];
+    checks.extend(containment::checks(&config.toold));
     for path in &config.policyd.rules {
         let Ok(text) = std::fs::read_to_string(path) else { continue };
         let name = path.display().to_string();
@@ -176,7 +180,7 @@ async fn probe(link: &Link, name: &str, tool: &str, arguments: &serde_json::Valu
                 Outcome::Fail,
                 name,
                 format!("{tool}: {}", crate::render::call::refused(&refusal)),
-                "journalctl -u testudo-toold -u 'testudo-sandbox@*' has the details",
+                "journalctl -u testudo-toold -u 'testudo-sandbox-*@*' has the details",
             ),
         },
         Err(failure) => failed(name, &failure),

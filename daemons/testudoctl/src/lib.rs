@@ -1,7 +1,7 @@
 //! The human's hand: one command to talk to the agent, answer its questions, and read the record.
 //!
 //! Layout: [`cli`] is the command line, with one module per noun beside it ([`chat`], [`send`], [`call`],
-//! [`approvals`], [`leases`], [`otp`], [`audit`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`doctor`], [`manual`]).
+//! [`approvals`], [`leases`], [`otp`], [`audit`], [`egress`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`undo`], [`doctor`], [`manual`]).
 //! [`link`] speaks to the daemons, [`failure`] says what went wrong and what helps, [`page`] writes the answer
 //! for people or as JSON, [`render`] lays things out for people. Nothing that somebody else wrote reaches the
 //! terminal but through [`screen`].
@@ -13,7 +13,9 @@ pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod doctor;
+pub mod egress;
 pub mod failure;
+pub mod freeze;
 pub mod leases;
 pub mod link;
 pub mod manual;
@@ -29,6 +31,7 @@ pub mod session;
 pub mod status;
 pub mod stop;
 pub mod systemd;
+pub mod undo;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -72,13 +75,18 @@ async fn dispatch(command: Command, page: &Page) -> Result<(), Failure> {
         Command::Leases => leases::list(page).await,
         Command::Revoke(args) => leases::revoke(args, page).await,
         Command::Otp(args) => otp::run(args, page).await,
+        Command::Egress => egress::run(page).await,
         Command::Audit(args) => audit::run(args, page).await,
         Command::Policy(args) => policy::run(args, page).await,
         Command::Rules(args) => rules::run(args, page).await,
         Command::Session(args) => session::run(args, page).await,
         Command::Status => status::run(page).await,
+        Command::Undo(args) => undo::undo(args, page).await,
+        Command::History(args) => undo::history(args, page).await,
         Command::Stop(args) => stop::stop(args, page).await,
         Command::Resume(args) => stop::resume(args, page).await,
+        Command::Freeze(args) => freeze::freeze(args, page).await,
+        Command::Thaw(args) => freeze::thaw(args, page).await,
         Command::Stops => stop::list(page).await,
         Command::Doctor => doctor::run(page).await,
         Command::Config(args) => config::run(args, page),

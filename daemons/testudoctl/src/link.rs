@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use testudo::bus;
 use testudo::limits;
-use testudo::proxy::{Agent1Proxy, Audit1Proxy, Policy1Proxy, Tools1Proxy};
+use testudo::proxy::{Agent1Proxy, Audit1Proxy, Egress1Proxy, Policy1Proxy, Tools1Proxy};
 use zbus::Connection;
 
 use crate::failure::{Doing as _, Failure};
@@ -51,6 +51,14 @@ impl Link {
     /// When the connection is broken.
     pub async fn tools(&self) -> Result<Tools1Proxy<'static>, Failure> {
         Tools1Proxy::new(&self.connection).await.doing("reach toold")
+    }
+
+    /// The one that reaches out.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn egress(&self) -> Result<Egress1Proxy<'static>, Failure> {
+        Egress1Proxy::new(&self.connection).await.doing("reach egressd")
     }
 
     /// The one that records.

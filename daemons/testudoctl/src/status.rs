@@ -12,10 +12,11 @@ use crate::stop::{self, Stops};
 use crate::{approvals, audit, screen, session, systemd};
 
 /// Each daemon with its bus name.
-pub const DAEMONS: [(&str, &str); 5] = [
+pub const DAEMONS: [(&str, &str); 6] = [
     ("auditd", bus::AUDIT),
     ("policyd", bus::POLICY),
     ("toold", bus::TOOLS),
+    ("egressd", bus::EGRESS),
     ("modeld", bus::MODELS),
     ("agentd", bus::AGENT),
 ];

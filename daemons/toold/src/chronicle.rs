@@ -7,6 +7,7 @@ use libsystemd::logging::Priority;
 use serde_json::json;
 use testudo::action::Action;
 use testudo::change::ChangeSummary;
+use testudo::egress::Carried;
 use testudo::journal;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
@@ -16,6 +17,7 @@ use testudo::verdict::Verdict;
 
 use crate::controls::Controls;
 use crate::decision::Permit;
+use crate::instances::Ended;
 use crate::pipeline::Identity;
 
 /// Most paths that a record names one by one; the change set's digest covers all of them.
@@ -105,6 +107,7 @@ impl Chronicle {
         identity: &Identity,
         action: &Action,
         application: &str,
+        undoes: Option<&str>,
         changes: &[ChangeSummary],
     ) {
         let count = changes.len();
@@ -114,6 +117,7 @@ impl Chronicle {
             .call(&identity.call, &action.tool)
             .decision("applied")
             .with("application", application)
+            .with("undoes", undoes)
             .with("change_set", action.change_set.as_deref())
             .with("paths", json!(paths))
             .with("count", count);
@@ -124,6 +128,20 @@ impl Chronicle {
             &format!("{count} changes of {} were applied to the workspace", action.tool),
             &[("SESSION", &identity.session), ("CALL", &identity.call), ("TOOL", &action.tool)],
         );
+    }
+
+    /// What the connections of a call carried. Each of them is in the record by itself, written by `egressd`.
+    pub(crate) async fn carried(&self, identity: &Identity, tool: &str, carried: &Carried) {
+        let entry = Entry::new("call.carried")
+            .session(&identity.session)
+            .call(&identity.call, tool)
+            .decision("ok")
+            .with("connections", carried.connections)
+            .with("refused", carried.refused)
+            .with("sent", carried.sent)
+            .with("received", carried.received)
+            .with("hosts", json!(carried.hosts));
+        self.keep(&entry).await;
     }
 
     /// A call ended, well or not.
@@ -207,6 +225,29 @@ impl Chronicle {
                 tracing::error!("{} is not in the record: {error}", entry.event);
             }
         }
+    }
+
+    /// A session's instances were frozen or thawed.
+    pub(crate) async fn held(&self, session: &str, decision: &str, by: &str, instances: u32) {
+        let entry = Entry::new(&format!("sandbox.{decision}"))
+            .session(session)
+            .decision(decision)
+            .with("by", by)
+            .with("instances", instances);
+        self.keep(&entry).await;
+    }
+
+    /// An instance did not end as it should; what was tried to end it.
+    pub(crate) async fn instance_ended(&self, ended: &Ended) {
+        let steps: Vec<_> =
+            ended.steps.iter().map(|(step, outcome)| json!([step.word(), outcome.word()])).collect();
+        let entry = Entry::new("sandbox.ended")
+            .session(&ended.session)
+            .decision("ended")
+            .with("template", ended.template.name())
+            .with("unit", ended.unit.as_deref())
+            .with("steps", steps);
+        self.keep(&entry).await;
     }
 
     /// Records what has happened already, so that nothing can be held back any more.

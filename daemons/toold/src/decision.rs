@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use testudo::action::{Action, Bearer, Judged, Phase};
 use testudo::approval::{Outcome, State};
-use testudo::fault::{bus_error_text, is_peer_gone};
+use testudo::asking;
+use testudo::fault::bus_error_text;
 use testudo::label::Labels;
 use testudo::limits::{self, REPLY};
 use testudo::observation::Observation;
@@ -23,9 +24,6 @@ use crate::grants::Grants;
 use crate::running;
 use crate::security::Security;
 
-/// How often, and with which pause, a waiting call looks for a `policyd` that is being restarted.
-const RETRIES: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(100);
 /// How long an ended call waits for `policyd` to take its question back; it is taken back later all the same.
 const WITHDRAWAL: Duration = Duration::from_millis(300);
 
@@ -37,6 +35,7 @@ pub struct Permit {
     verdict: Verdict,
     digest: String,
     approval: Option<String>,
+    approver: Option<String>,
     bearer: Option<Bearer>,
 }
 
@@ -59,6 +58,11 @@ impl Permit {
     /// The approval that was used up for it.
     pub fn approval(&self) -> Option<&str> {
         self.approval.as_deref()
+    }
+
+    /// Who gave that approval.
+    pub fn approver(&self) -> Option<&str> {
+        self.approver.as_deref()
     }
 
     /// The one sandbox that may do it, if it was granted ahead to that one.
@@ -139,7 +143,8 @@ impl Decider {
         let digest = judged.action.digest().map_err(|_| (None, Refusal::broken()))?;
         if !self.controls.decide {
             let action = judged.action;
-            return Ok(Permit { action, verdict: Verdict::Allow, digest, approval: None, bearer: None });
+            let verdict = Verdict::Allow;
+            return Ok(Permit { action, verdict, digest, approval: None, approver: None, bearer: None });
         }
         let text = serde_json::to_string(&judged).map_err(|_| (None, Refusal::broken()))?;
         let session = &judged.action.session;
@@ -156,19 +161,7 @@ impl Decider {
         let policy = self.policy.clone();
         // A token is spent by being asked about, so such a question is not asked twice.
         let again = token.is_none();
-        let deciding = async move {
-            // Whoever asks again says all that was said before.
-            let ask = || policy.decide(&text, options.clone());
-            let mut answer = ask().await;
-            // It went away in the middle, perhaps after it asked a person: who asks again joins that question.
-            let mut tries = if again && answer.as_ref().is_err_and(is_reply_lost) { RETRIES } else { 0 };
-            while tries > 0 && answer.as_ref().is_err_and(is_peer_gone) {
-                tries -= 1;
-                tokio::time::sleep(PAUSE).await;
-                answer = ask().await;
-            }
-            answer
-        };
+        let deciding = async move { asking::decision(&policy, &text, options, again).await };
         let decision: Decision = self
             .unless_ended(deciding, |decision: &Decision| decision.approval.clone(), cancelled)
             .await
@@ -184,7 +177,7 @@ impl Decider {
                     self.grants.spent(session, &token);
                     bearer.clone_from(&judged.bearer);
                 }
-                Ok(Permit { action: judged.action, verdict, digest, approval: None, bearer })
+                Ok(Permit { action: judged.action, verdict, digest, approval: None, approver: None, bearer })
             }
             Verdict::Deny => {
                 let why: Vec<String> = decision
@@ -200,12 +193,13 @@ impl Decider {
                 let approval =
                     decision.approval.ok_or_else(|| (Some(verdict), unreadable("it names no approval")))?;
                 let confirmed = async {
-                    self.answer(&approval, cancelled).await?;
-                    self.redeem(&approval, &digest).await
+                    let by = self.answer(&approval, cancelled).await?;
+                    self.redeem(&approval, &digest).await?;
+                    Ok(by)
                 };
-                confirmed.await.map_err(|refusal| (Some(verdict), refusal))?;
+                let approver = confirmed.await.map_err(|refusal| (Some(verdict), refusal))?;
                 let action = judged.action;
-                Ok(Permit { action, verdict, digest, approval: Some(approval), bearer: None })
+                Ok(Permit { action, verdict, digest, approval: Some(approval), approver, bearer: None })
             }
         }
     }
@@ -293,8 +287,12 @@ impl Decider {
         }
     }
 
-    /// Waits for a person's yes.
-    async fn answer(&self, approval: &str, cancelled: &mut watch::Receiver<bool>) -> Result<(), Refusal> {
+    /// Waits for a person's yes, and says whose it was.
+    async fn answer(
+        &self,
+        approval: &str,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Option<String>, Refusal> {
         let outcome = tokio::select! {
             outcome = self.wait(approval) => outcome?,
             () = running::ended(cancelled) => {
@@ -310,7 +308,7 @@ impl Decider {
             format!("{text}{reason}")
         };
         match outcome.state {
-            State::Approved => Ok(()),
+            State::Approved => Ok(outcome.by),
             State::Denied => Err(Refusal::new(Code::ConfirmationDenied, because("a person denied it"))),
             State::Expired => Err(Refusal::new(Code::ConfirmationTimeout, because("the approval expired"))),
             State::Pending => {
@@ -333,21 +331,9 @@ impl Decider {
         self.policy.redeem(approval, digest).await.map_err(|error| unusable(&error))
     }
 
-    /// The question outlives a restart of `policyd`, so its end is asked for again.
     async fn wait(&self, approval: &str) -> Result<Outcome, Refusal> {
-        let mut tries = 0;
-        loop {
-            match self.policy.await_(approval).await {
-                Ok(answer) => {
-                    return limits::parse(&answer, REPLY).map_err(|error| unreadable(&error.to_string()));
-                }
-                Err(error) if is_peer_gone(&error) && tries < RETRIES => {
-                    tries += 1;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(unreachable(&error)),
-            }
-        }
+        let answer = asking::outcome(&self.policy, approval).await.map_err(|error| unreachable(&error))?;
+        limits::parse(&answer, REPLY).map_err(|error| unreadable(&error.to_string()))
     }
 }
 
@@ -370,15 +356,6 @@ fn denied(planned: &Planned) -> Refusal {
 fn unusable(error: &zbus::Error) -> Refusal {
     let text = format!("the approval cannot be used: {}", bus_error_text(error));
     Refusal::new(Code::ConfirmationDenied, text)
-}
-
-/// Whether the peer left between the question and its answer.
-fn is_reply_lost(error: &zbus::Error) -> bool {
-    match error {
-        zbus::Error::MethodError(name, _, _) => name.as_str() == "org.freedesktop.DBus.Error.NoReply",
-        zbus::Error::FDO(error) => matches!(**error, zbus::fdo::Error::NoReply(_)),
-        _ => false,
-    }
 }
 
 fn unreachable(error: &zbus::Error) -> Refusal {

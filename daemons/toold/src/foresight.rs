@@ -33,6 +33,7 @@ fn application(call: &Judged, path: &str, kind: &str, content: &str) -> Option<J
         mode: Some(0o644),
         sha256: Some(sha256(content.as_bytes())),
         target: None,
+        ..ChangeSummary::default()
     };
     let action = Action {
         effect: Effect::Write,

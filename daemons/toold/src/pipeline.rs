@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use testudo::action::{Action, Effect, Judged, Phase};
+use testudo::action::{Action, Bearer, Effect, Judged, Phase};
 use testudo::config::Toold;
 use testudo::identity::{Caller, Daemon, Principal};
 use testudo::observation::Observation;
@@ -27,6 +27,7 @@ use crate::catalogue;
 use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Attendance, Decider, Permit, Refused};
+use crate::egress::Egress;
 use crate::inflight::Journal;
 use crate::instances::Instances;
 use crate::program;
@@ -34,11 +35,15 @@ use crate::proposal::{self, Shown};
 use crate::rate::RateLimiter;
 use crate::running::{self, Crowded, Running};
 use crate::switch::Switch;
+use crate::telling::Told;
 use crate::validation::{self, Tool};
 
 mod acting;
+mod keeping;
 mod planning;
+mod reaching;
 mod stopping;
+mod undoing;
 mod watching;
 
 /// A call as it comes from the bus: nothing in it is believed but the caller.
@@ -55,6 +60,8 @@ pub struct Request<'r> {
     pub call: Option<String>,
     /// Who watches.
     pub attendance: Attendance,
+    /// Who hears what it prints while it runs.
+    pub told: Option<Told>,
 }
 
 /// Everything that a call needs.
@@ -69,6 +76,8 @@ pub struct Pipeline {
     pub chronicle: Chronicle,
     /// The way to the sandboxes.
     pub instances: Instances,
+    /// The way to `egressd`.
+    pub egress: Egress,
     /// Calls under way, for people.
     pub running: Running,
     /// Calls under way, for a restart.
@@ -86,6 +95,7 @@ pub(crate) struct Identity {
     pub(crate) requester: Principal,
     pub(crate) session: String,
     pub(crate) call: String,
+    pub(crate) told: Option<Told>,
 }
 
 impl Pipeline {
@@ -161,12 +171,14 @@ impl Pipeline {
             let output = self.propose(identity, &arguments, attendance, verdict, cancelled).await?;
             return self.observed(identity, tool, arguments, output, cancelled).await;
         }
-        let judged =
-            Judged { bearer: self.instances.bearer(&identity.session), ..call_of(identity, tool, arguments) };
+        if tool.spec.name == catalogue::UNDO {
+            return self.undo(identity, tool, &arguments, attendance, verdict, cancelled).await;
+        }
+        let judged = Judged { bearer: self.bearer(identity, tool), ..call_of(identity, tool, arguments) };
         let permit = self.decide(judged, attendance, verdict, cancelled).await?;
         // Stage 6.
         let arguments = permit.action().arguments.clone();
-        let (mut output, proposal) = self.run(identity, permit, cancelled).await?;
+        let (mut output, proposal) = self.run(identity, permit, attendance, cancelled).await?;
         let Some(proposal) = proposal else {
             return self.observed(identity, tool, arguments, output, cancelled).await;
         };
@@ -180,7 +192,7 @@ impl Pipeline {
             let digest = proposal.set.digest().map_err(|_| Refusal::broken())?;
             let judged = self.proposed(identity, tool, arguments, digest, &shown);
             let permit = self.decide(judged, attendance, verdict, cancelled).await?;
-            self.apply(identity, permit, proposal, &shown, cancelled).await?;
+            self.apply(identity, permit, proposal, &shown, None, cancelled).await?;
         }
         Ok(Output { changes: shown.changes, diff: Some(shown.diff), ..output })
     }
@@ -202,12 +214,17 @@ impl Pipeline {
         };
         Judged {
             declaration: tool.spec.declaration.clone(),
-            bearer: self.instances.bearer(&identity.session),
+            bearer: self.bearer(identity, tool),
             changes: shown.changes.clone(),
             diff: Some(shown.diff.clone()),
             hidden: shown.hidden.clone(),
             ..Judged::new(action, &identity.call)
         }
+    }
+
+    /// Who would run a call, as far as there is an instance already.
+    fn bearer(&self, identity: &Identity, tool: &Tool) -> Option<Bearer> {
+        self.instances.bearer(&identity.session, program::template(&tool.spec.name))
     }
 
     /// What came back is the session's from here on, with its labels; nobody has seen it before.
@@ -308,7 +325,8 @@ fn construct(request: &Request<'_>) -> Result<Identity, Refusal> {
     if !(1..=64).contains(&call.len()) || !plain {
         return Err(unauthorized("a call is named by 1 to 64 letters, digits and `-`".into()));
     }
-    Ok(Identity { requester: request.caller.principal.clone(), session: name.to_owned(), call })
+    let (requester, session) = (request.caller.principal.clone(), name.to_owned());
+    Ok(Identity { requester, session, call, told: request.told.clone() })
 }
 
 /// The call as it is judged.
@@ -341,7 +359,8 @@ fn going_on(cancelled: &watch::Receiver<bool>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn fresh_call() -> String {
+/// An id for a call whose caller gave none.
+pub(crate) fn fresh_call() -> String {
     format!("c-{}", uuid::Uuid::new_v4())
 }
 

@@ -6,7 +6,12 @@ use testudo::config::Toold;
 use testudo::label::{Labels, Source};
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::client::Outcome;
-use testudo_sandbox::protocol::{BUILTIN_FAILED, Builtin, Limits, Program, Run, WriteMode};
+use testudo_sandbox::protocol::{
+    BUILTIN_FAILED, Builtin, Limits, Profile, Program, Run, Template, WriteMode,
+};
+
+/// The tool that runs a program in a container.
+pub const CONTAINER: &str = "container.run";
 
 /// What carries a call out.
 pub enum Plan {
@@ -19,6 +24,27 @@ pub enum Plan {
 /// Whether a tool needs a sandbox at all.
 pub fn is_contained(tool: &str) -> bool {
     !matches!(tool, "echo" | "time.now")
+}
+
+/// Whether a tool runs a program that says what it likes.
+pub fn is_program(tool: &str) -> bool {
+    matches!(tool, "shell.run" | "code.run" | "test.run" | CONTAINER)
+}
+
+/// The kind of sandbox that a tool runs in.
+pub fn template(tool: &str) -> Template {
+    match tool {
+        "code.run" => Template::CodeExecutor,
+        "test.run" => Template::IntegrationTest,
+        "web.fetch" => Template::AiProvider,
+        CONTAINER => Template::Container,
+        _ => Template::Workshop,
+    }
+}
+
+/// Whether what a tool prints is worth hearing before it is over: the commands, and not what answers in JSON.
+pub fn is_heard(tool: &str) -> bool {
+    matches!(tool, "shell.run" | "code.run" | "test.run" | CONTAINER)
 }
 
 /// How an action is carried out.
@@ -59,8 +85,29 @@ pub fn plan(call: &str, action: &Action, config: &Toold) -> Result<Plan, Refusal
             (builtin(Builtin::Write { path: path(), content, mode }), true)
         }
         "shell.run" => {
+            (Program::Shell { command: text("command").unwrap_or_default(), cwd: text("cwd") }, true)
+        }
+        "fs.patch" => (builtin(Builtin::Patch { diff: text("diff").unwrap_or_default() }), true),
+        "code.run" => {
+            let interpreter = match text("language").as_deref() {
+                Some("python") => "python3",
+                Some("bash") => "bash",
+                _ => "sh",
+            };
+            let code = text("code").unwrap_or_default();
+            (Program::Exec { argv: vec![interpreter.into(), "-c".into(), code], cwd: None }, false)
+        }
+        "test.run" => {
+            let command = text("command").unwrap_or_default();
+            (Program::Exec { argv: vec!["bash".into(), "-c".into(), command], cwd: text("cwd") }, true)
+        }
+        CONTAINER => {
             let command = text("command").unwrap_or_default();
             (Program::Exec { argv: vec!["/bin/sh".into(), "-c".into(), command], cwd: text("cwd") }, true)
+        }
+        "web.fetch" => {
+            let url = text("url").unwrap_or_default();
+            (builtin(Builtin::Fetch { url, limit: number("limit") }), false)
         }
         other => return Err(Refusal::new(Code::UnknownTool, format!("there is no tool `{other}`"))),
     };
@@ -71,7 +118,19 @@ pub fn plan(call: &str, action: &Action, config: &Toold) -> Result<Plan, Refusal
         ..Limits::default()
     };
     let stdin = text("stdin");
-    Ok(Plan::Contained(Box::new(Run { overlay, limits, stdin, ..Run::new(call, program) })))
+    let profile = if template(&action.tool) == Template::IntegrationTest {
+        Profile::StandardNet
+    } else {
+        Profile::default()
+    };
+    Ok(Plan::Contained(Box::new(Run {
+        overlay,
+        limits,
+        stdin,
+        profile,
+        container: text("container"),
+        ..Run::new(call, program)
+    })))
 }
 
 /// What a contained call gave, for the model: its result, or its own error.
@@ -89,7 +148,7 @@ pub fn result(tool: &str, outcome: &Outcome) -> Result<(Value, bool), Refusal> {
             ),
         ));
     }
-    if tool == "shell.run" {
+    if is_program(tool) {
         return Ok((
             json!({
                 "exit": done.exit.or_else(|| done.signal.map(|signal| 128 + signal)),
@@ -128,7 +187,9 @@ pub fn labels(tool: &str) -> Labels {
     match tool {
         "time.now" => Labels::of(Source::System),
         "echo" => Labels::of(Source::Model),
-        "shell.run" => {
+        // Who wrote the page, its hosts say, which are known when it was read.
+        "web.fetch" => Labels::default(),
+        tool if is_program(tool) => {
             let mut labels = Labels::of(Source::Tool(tool.to_owned())).private();
             labels.absorb(&Labels::of(Source::File));
             labels

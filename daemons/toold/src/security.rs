@@ -1,7 +1,7 @@
 //! The rules that lie in the workspace: its `SECURITY.md`, which `policyd` has judged by a model.
 //!
-//! They can only make a decision stricter. They are read in the session's own sandbox, by nobody's wish but ours, and
-//! are shown to nobody but `policyd`.
+//! They can only make a decision stricter. They are read in a sandbox of the session's own that runs no program, by
+//! nobody's wish but ours, and are shown to nobody but `policyd`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use testudo::proxy::Options;
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::client::Outcome;
-use testudo_sandbox::protocol::{Builtin, Limits, Program, Run};
+use testudo_sandbox::protocol::{Builtin, Limits, Program, Run, Template};
 use zbus::wire::Variant;
 
 use crate::program;
@@ -22,8 +22,9 @@ const PATH: &str = "SECURITY.md";
 const LONGEST: u64 = 32 * 1024;
 /// For how long what was read counts.
 const FRESH: Duration = Duration::from_secs(10);
-/// How long a look may take.
-const LOOK: Duration = Duration::from_secs(5);
+/// What they are read in: it runs no program, so no program can speak for it. A look takes no longer than it lets any
+/// call take.
+pub const TEMPLATE: Template = Template::PolicySandbox;
 /// Most sessions whose rules are kept.
 const MOST: usize = 256;
 
@@ -79,8 +80,8 @@ pub fn read(call: &str) -> Run {
 }
 
 fn run(call: &str, builtin: Builtin) -> Run {
-    let limits = Limits { wall_ms: u64::try_from(LOOK.as_millis()).unwrap_or(u64::MAX), ..Limits::default() };
-    Run { limits, ..Run::new(call, Program::Builtin(builtin)) }
+    let limits = Limits { wall_ms: TEMPLATE.ceiling().wall_ms, ..Limits::default() };
+    Run { limits, profile: TEMPLATE.profile(), ..Run::new(call, Program::Builtin(builtin)) }
 }
 
 /// Whether there is one. What cannot be told counts as one.
@@ -111,6 +112,7 @@ fn whole(answer: &Value) -> Rules {
 mod tests {
     use super::*;
     use serde_json::json;
+    use testudo_sandbox::protocol::{Done, Profile, Proposed, TIMED_OUT};
 
     #[test]
     fn they_are_told_with_every_decision_and_read_again_after_a_while() {
@@ -126,6 +128,29 @@ mod tests {
         assert_eq!((told("s"), told("other")), (vec!["security"], vec![]));
         security.keep("s", Err("it is a folder".into()), now);
         assert_eq!(told("s"), ["security_unread"]);
+    }
+
+    #[test]
+    fn they_are_read_where_no_program_runs_and_a_look_that_took_too_long_has_read_nothing() {
+        for run in [look("c"), read("c")] {
+            assert_eq!((TEMPLATE, run.profile), (Template::PolicySandbox, Profile::Strict));
+            assert!(run.limits.wall_ms <= TEMPLATE.ceiling().wall_ms);
+        }
+        let done = Done {
+            call: "c".into(),
+            exit: Some(TIMED_OUT),
+            signal: None,
+            timed_out: true,
+            output_truncated: false,
+            duration_us: 100_000,
+            peak_memory: None,
+            stdout_len: 0,
+            stderr_len: 0,
+            changes: Proposed::Nothing,
+        };
+        let late = Outcome { done, stdout: Vec::new(), stderr: Vec::new(), proposal: None };
+        assert!(is_there(&late), "that there is none was not said");
+        assert!(text(&late).is_err(), "what was not read is not empty");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use libsystemd::logging::Priority;
 use serde::Serialize;
+use serde_json::json;
 use testudo::config::Config;
 use testudo::daemon::{DaemonError, Lifecycle, state_directory};
 use testudo::fault::Fault;
@@ -16,7 +17,11 @@ use testudo::options::GivenOptions;
 use testudo::recorder::Recorder;
 use testudo::tool::Spec;
 use testudo::{bus, journal};
+use testudo_sandbox::client::Piece;
+use tokio::sync::mpsc;
 use zbus::message::Header;
+use zbus::names::BusName;
+use zbus::object_server::SignalEmitter;
 use zbus::wire::OwnedVariant;
 use zbus::{Connection, interface};
 
@@ -24,13 +29,16 @@ use crate::catalogue;
 use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Attendance, Decider};
+use crate::egress::Egress;
 use crate::inflight::{Inflight, Journal};
-use crate::instances::Instances;
 use crate::instances::application::{self, Fate};
+use crate::instances::systemd::{Systemd, Trouble};
+use crate::instances::{Ended, Instances, Setting};
 use crate::pipeline::{self, Pipeline, Request};
 use crate::rate::RateLimiter;
 use crate::running::Running;
 use crate::switch::Switch;
+use crate::telling;
 use crate::validation::Tool;
 
 /// How often idle sandboxes are looked for.
@@ -54,6 +62,7 @@ impl Tools {
         arguments: &str,
         options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> Result<String, Fault> {
         // Whoever the bus let through by mistake is refused by stage 4, with a record.
         let caller = Caller::of(&header, &self.connection).await?;
@@ -61,12 +70,22 @@ impl Tools {
             return Err(Fault::TooLarge(format!("the arguments are longer than {} bytes", BUS.message)));
         }
         let mut options = GivenOptions::new(options);
-        let call = options.string("call")?;
+        let call = options.string("call")?.unwrap_or_else(pipeline::fresh_call);
+        let stream = options.flag("stream")?;
         let unattended = options.flag("unattended")?;
         let approver = options.string("approver")?;
         options.finish()?;
         let attendance = Attendance { unattended, approver };
-        body(&self.pipeline.invoke(Request { caller, session, tool, arguments, call, attendance }).await)
+        let (told, pieces) = stream.then(telling::channel).unzip();
+        let emitter = emitter.set_destination(BusName::try_from(caller.connection.clone())?);
+        let telling = pieces.map(|pieces| tell(call.clone(), pieces, &emitter));
+        let call = Some(call);
+        let invoking =
+            self.pipeline.invoke(Request { caller, session, tool, arguments, call, attendance, told });
+        match telling {
+            Some(telling) => body(&tokio::join!(invoking, telling).0),
+            None => body(&invoking.await),
+        }
     }
 
     #[zbus(out_args("cancelled"))]
@@ -78,7 +97,8 @@ impl Tools {
     #[zbus(out_args("tools"))]
     async fn catalogue(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
         let _ = self.caller(&header).await?;
-        let specs: Vec<&Spec> = self.pipeline.tools.iter().map(|tool| &tool.spec).collect();
+        let specs = self.pipeline.tools.iter().map(|tool| &tool.spec);
+        let specs: Vec<&Spec> = specs.filter(|spec| spec.name != catalogue::UNDO).collect();
         body(&specs)
     }
 
@@ -89,6 +109,64 @@ impl Tools {
         self.pipeline.instances.close(session);
         self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(Instant::now());
         Ok(())
+    }
+
+    #[zbus(signal)]
+    async fn output(
+        emitter: &SignalEmitter<'_>,
+        call: &str,
+        seq: u64,
+        error: bool,
+        text: &str,
+    ) -> zbus::Result<()>;
+
+    async fn prepare(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
+        let _ = self.caller(&header).await?;
+        let session = one(session)?;
+        self.pipeline.prepare(session);
+        Ok(())
+    }
+
+    #[zbus(out_args("frozen"))]
+    async fn freeze(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Fault> {
+        let by = self.operator(&header).await?;
+        let session = one(session)?;
+        self.pipeline.freeze(session, &by).await.map_err(|trouble| managed(&trouble))
+    }
+
+    #[zbus(out_args("thawed"))]
+    async fn thaw(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<u32, Fault> {
+        let by = self.operator(&header).await?;
+        let session = one(session)?;
+        self.pipeline.thaw(session, &by).await.map_err(|trouble| managed(&trouble))
+    }
+
+    #[zbus(out_args("outcome"))]
+    async fn undo(
+        &self,
+        id: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_operator()?;
+        let mut options = GivenOptions::new(options);
+        let session = options.string("session")?.unwrap_or_else(|| "cli".to_owned());
+        options.finish()?;
+        let arguments = if id.is_empty() { json!({}) } else { json!({ "id": id }) };
+        let (tool, attendance) = (catalogue::UNDO, Attendance::default());
+        let arguments = &arguments.to_string();
+        let request =
+            Request { caller, session: &session, tool, arguments, call: None, attendance, told: None };
+        body(&self.pipeline.invoke(request).await)
+    }
+
+    #[zbus(out_args("applications"))]
+    async fn history(&self, limit: u32, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let _ = self.operator(&header).await?;
+        let limit = u16::try_from(limit).unwrap_or(u16::MAX);
+        let merges = self.pipeline.instances.history(limit).await;
+        body(&merges.map_err(|refusal| Fault::Unavailable(refusal.message))?)
     }
 
     #[zbus(out_args("ended"))]
@@ -113,6 +191,31 @@ impl Tools {
     async fn stops(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
         let _ = self.operator(&header).await?;
         body(&self.pipeline.switch.stops())
+    }
+}
+
+/// Tells the caller what his call prints, until it is over; nobody is told more when the caller is gone.
+async fn tell(call: String, mut pieces: mpsc::Receiver<Piece>, emitter: &SignalEmitter<'_>) {
+    let mut seq = 0;
+    while let Some(together) = telling::next(&mut pieces).await {
+        for piece in together {
+            seq += 1;
+            if Tools::output(emitter, &call, seq, piece.error, &piece.text).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The session that something is about.
+fn one(session: &str) -> Result<&str, Fault> {
+    named(session)?.ok_or_else(|| Fault::InvalidArgument("a session must be named".into()))
+}
+
+fn managed(trouble: &Trouble) -> Fault {
+    match trouble {
+        Trouble::Unavailable { .. } => Fault::Unavailable(trouble.to_string()),
+        Trouble::Refused { .. } | Trouble::Running { .. } => Fault::Internal(trouble.to_string()),
     }
 }
 
@@ -153,18 +256,23 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let switch = Switch::open(&state_directory()?.join("stops.json")).map_err(DaemonError::failed)?;
     let inflight = Journal::open(state_directory()?.join("inflight")).map_err(DaemonError::failed)?;
     let interrupted = inflight.found().map_err(DaemonError::failed)?;
-    let tools: Result<Vec<Tool>, _> = catalogue::specs().into_iter().map(Tool::compile).collect();
+    let tools: Result<Vec<Tool>, _> = catalogue::offered(&config).into_iter().map(Tool::compile).collect();
     let tools = tools.map_err(DaemonError::failed)?;
     let connection = bus::connect().await?;
+    let setting = Setting {
+        sandboxes: config.sandboxes.clone(),
+        apply: config.apply_socket.clone(),
+        idle: config.sandbox_idle,
+        on_refusal: say_unavailable,
+    };
+    let systemd = Systemd::new(&connection).await.map_err(DaemonError::failed)?;
+    let (instances, ends) = Instances::new(setting, systemd);
     let pipeline = Arc::new(Pipeline {
         tools,
         decider: Decider::new(&connection, controls).await?,
         chronicle: Chronicle::new(Recorder::new(&connection).await?, controls),
-        instances: Instances::new(
-            config.sandboxes.join("workshop.sock"),
-            config.apply_socket.clone(),
-            say_unavailable,
-        ),
+        instances,
+        egress: Egress::new(&connection).await?,
         running: Running::default(),
         inflight,
         rate: Mutex::new(RateLimiter::new(config.calls_per_minute, config.burst, config.groups.clone())),
@@ -175,10 +283,15 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let departures = Box::pin(bus::departures(&connection).await?);
     let tools = Tools { pipeline: pipeline.clone(), connection: connection.clone() };
     connection.object_server().at(bus::TOOLS_PATH, tools).await?;
+    let orphans = pipeline.instances.sweep().await;
+    if orphans > 0 {
+        tracing::warn!("{orphans} sandboxes of an earlier life were stopped");
+    }
     settle(&pipeline, interrupted).await;
     connection.request_name(bus::TOOLS).await?;
     tokio::spawn(watch(pipeline.clone(), departures));
     tokio::spawn(evict(pipeline.clone()));
+    tokio::spawn(record_ends(pipeline.clone(), ends));
     let status =
         format!("Offering {} tools; each call is decided, contained and recorded.", pipeline.tools.len());
     journal::event(journal::DAEMON_READY, Priority::Info, "toold is ready", &[("DAEMON", "toold")]);
@@ -238,8 +351,15 @@ async fn evict(pipeline: Arc<Pipeline>) {
     loop {
         tick.tick().await;
         let now = Instant::now();
-        pipeline.instances.evict(now);
+        pipeline.instances.evict(now).await;
         pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(now);
+    }
+}
+
+/// Says in the record what became of instances that did not end as they should.
+async fn record_ends(pipeline: Arc<Pipeline>, mut ends: mpsc::UnboundedReceiver<Ended>) {
+    while let Some(ended) = ends.recv().await {
+        pipeline.chronicle.instance_ended(&ended).await;
     }
 }
 

@@ -7,6 +7,8 @@ use testudo::refusal::{Code, Refusal};
 use testudo::tool::Spec;
 use thiserror::Error;
 
+use crate::destinations;
+
 /// A catalogue entry that cannot be used.
 #[derive(Debug, Error)]
 #[error("cannot compile the schema of {tool}: {cause}")]
@@ -41,7 +43,12 @@ impl Tool {
     pub fn validate(&self, text: &str) -> Result<Value, Refusal> {
         let arguments = parse(text)?;
         let mistakes: Vec<_> = self.schema.iter_errors(&arguments).collect();
-        let Some(first) = mistakes.first() else { return Ok(arguments) };
+        let Some(first) = mistakes.first() else {
+            return match destinations::unusable(&self.spec.name, &arguments) {
+                Some((field, why)) => Err(Refusal::new(Code::ValidationFailed, cut(&why, 2000)).at(field)),
+                None => Ok(arguments),
+            };
+        };
         let field = first.instance_path().to_string();
         let sentences: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         let message = cut(&format!("{} does not take this: {}", self.spec.name, sentences.join("; ")), 2000);
@@ -115,6 +122,22 @@ mod tests {
             ("echo", r#"nonsense"#, "", "JSON"),
             ("echo", r#"{"text": "a", "__proto__": {}}"#, "", "__proto__"),
             ("fs.read", r#"{"path": "a", "offset": 2.0}"#, "/offset", "integers"),
+            ("web.fetch", r#"{"url": "ftp://a.example/"}"#, "/url", "does not match"),
+            ("web.fetch", r#"{"url": "https://a@b.example/"}"#, "/url", "user name"),
+            ("web.fetch", r#"{"url": "https://1.2.3/"}"#, "/url", "number"),
+            ("code.run", r#"{"language": "perl", "code": "1"}"#, "/language", "perl"),
+            (
+                "test.run",
+                r#"{"command": "x", "tunnels": [{"host": "a.b", "port": 1, "local": 80}]}"#,
+                "/tunnels/0/local",
+                "minimum",
+            ),
+            (
+                "test.run",
+                r#"{"command": "x", "tunnels": [{"host": "localhost", "port": 1, "local": 8080}]}"#,
+                "/tunnels",
+                "localhost",
+            ),
         ] {
             let refusal = tool(name).validate(text).unwrap_err();
             assert_eq!((refusal.code, refusal.stage), (Code::ValidationFailed, Some(3)));

@@ -6,9 +6,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::control::{Answer, Request, State};
+use crate::name::is_of_kind;
 use crate::service::{Service, Step};
 use crate::supervisor::Supervisor;
-use crate::unit::short_name;
 
 impl Supervisor {
     fn find(&mut self, unit: &str) -> Result<&mut Service, Answer> {
@@ -56,7 +56,7 @@ impl Supervisor {
     }
 
     fn instances_of(&self, socket: &str) -> Vec<i32> {
-        self.instances.iter().filter(|i| short_name(&i.socket) == socket).map(|i| i.pid).collect()
+        self.instances.iter().filter(|i| is_of_kind(&i.socket, socket)).map(|i| i.pid).collect()
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -42,7 +43,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) log: fs::File,
     /// Become the descriptors 3, 4, …
     pub(crate) passed: Vec<BorrowedFd<'a>>,
-    /// The name of the passed descriptor, if it is a connection of a socket unit.
+    /// The names of the passed descriptors, with colons between them, if they are of socket units.
     pub(crate) activation: Option<&'a str>,
 }
 
@@ -154,6 +155,15 @@ fn file_system(launch: &Launch<'_>) -> Result<(), ApplianceError> {
     let confinement = &launch.unit.confinement;
     mounts::detach()?;
     let mut mounted = vec![PathBuf::from("/proc")];
+    // Sources are what they were before anything of this unit's own is mounted over them, as with systemd.
+    let mut binds = Vec::new();
+    for bind in &confinement.binds {
+        match held(&bind.source) {
+            Ok(source) => binds.push((source, bind)),
+            Err(_) if bind.optional && !bind.source.exists() => {}
+            Err(errno) => return Err(ApplianceError::file("find", &bind.source, errno)),
+        }
+    }
     if confinement.pids || confinement.pid_only_proc {
         mounts::proc(Path::new("/proc"), confinement.pid_only_proc)?;
     }
@@ -165,11 +175,12 @@ fn file_system(launch: &Launch<'_>) -> Result<(), ApplianceError> {
         mounts::tmpfs(target, options)?;
         mounted.push(target.clone());
     }
-    for bind in &confinement.binds {
+    for (source, bind) in &binds {
+        let source = Path::new("/proc/self/fd").join(source.as_raw_fd().to_string());
         if bind.read_only {
-            mounts::bind_read_only(&bind.source, &bind.target)?;
+            mounts::bind_read_only(&source, &bind.target)?;
         } else {
-            mounts::bind(&bind.source, &bind.target)?;
+            mounts::bind(&source, &bind.target)?;
             mounted.push(bind.target.clone());
         }
     }
@@ -186,6 +197,11 @@ fn file_system(launch: &Launch<'_>) -> Result<(), ApplianceError> {
         mounts::writable(&path)?;
     }
     state.chain(runtime).chain(["/dev/shm".into()]).try_for_each(|path| mounts::writable_part(&path))
+}
+
+/// A place, whatever is mounted over it later.
+fn held(path: &Path) -> nix::Result<OwnedFd> {
+    open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// Gives up root for good. No way leads back: no capability, and none to gain by an execution.

@@ -24,6 +24,11 @@ pub(crate) fn of(unit: &ServiceUnit, identity: &Identity, invocation: &str) -> B
         ("INVOCATION_ID".to_owned(), invocation.to_owned()),
     ]);
     let mut add = |name: &str, value: String| set.insert(name.to_owned(), value);
+    // An instance is named by its start, which no two have in common.
+    let name = unit.name.replace("@.", &format!("@{invocation}."));
+    for (variable, value) in unit.environment.iter().filter_map(|set| set.split_once('=')) {
+        add(variable, value.replace("%n", &name));
+    }
     if unit.readiness == Readiness::Notify {
         add("NOTIFY_SOCKET", notify::PATH.to_owned());
     }
@@ -60,6 +65,8 @@ mod tests {
         let unit = ServiceUnit {
             readiness: Readiness::Notify,
             watchdog: Some(Duration::from_secs(30)),
+            name: "testudo-x@.service".into(),
+            environment: vec!["TESTUDO_UNIT=%n".into()],
             state_directories: vec!["testudo/a".into(), "b".into()],
             wants_configuration: true,
             ..ServiceUnit::plain()
@@ -71,6 +78,7 @@ mod tests {
             ("NOTIFY_SOCKET", "/run/notify"),
             ("USER", "u"),
             ("INVOCATION_ID", "a1"),
+            ("TESTUDO_UNIT", "testudo-x@a1.service"),
         ] {
             assert_eq!(set.get(name).map(String::as_str), Some(value));
         }

@@ -12,6 +12,13 @@ impl Ini {
     /// Reads any text; a line that is neither a section nor an assignment is skipped, as systemd does.
     pub(crate) fn parse(text: &str) -> Self {
         let mut ini = Self::default();
+        ini.read(text);
+        ini
+    }
+
+    /// Reads a further file of the same unit, such as a drop-in: what it sets comes after what is there, and what it
+    /// sets to nothing is begun anew.
+    pub(crate) fn read(&mut self, text: &str) {
         let mut section = String::new();
         let mut pending = String::new();
         for line in text.lines() {
@@ -28,7 +35,7 @@ impl Ini {
             if let Some(name) = whole.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 name.clone_into(&mut section);
             } else if let Some((key, value)) = whole.split_once('=') {
-                let values = ini
+                let values = self
                     .sections
                     .entry(section.clone())
                     .or_default()
@@ -40,7 +47,6 @@ impl Ini {
                 }
             }
         }
-        ini
     }
 
     /// All values of a key, in order.
@@ -78,5 +84,14 @@ mod tests {
         assert_eq!(ini.words("Service", "Exec"), ["x", "y"]);
         assert!(ini.is_on("Service", "PrivateIPC") && !ini.is_on("Service", "PrivatePIDs"));
         assert_eq!(ini.last("Unit", "A"), None);
+    }
+
+    #[test]
+    fn a_drop_in_adds_to_lists_and_resets_them() {
+        let mut ini = Ini::parse("[Service]\nExec=x\nMemoryMax=1G\nTmp=/a\n");
+        ini.read("[Service]\nExec=\nExec=y z\nMemoryMax=2G\nTmp=/b\n");
+        assert_eq!(ini.words("Service", "Exec"), ["y", "z"]);
+        assert_eq!(ini.last("Service", "MemoryMax"), Some("2G"));
+        assert_eq!(ini.words("Service", "Tmp"), ["/a", "/b"]);
     }
 }

@@ -34,8 +34,8 @@ impl Layout {
     /// Makes them. What is in a kept state stays.
     pub(crate) fn create(plan: &Plan) -> Result<Self, ApplianceError> {
         let parent = match std::env::temp_dir() {
-            // Room for "/testudo-XXXXXX/run/sandbox.sock".
-            long if long.as_os_str().len() + 40 > SOCKET_PATH_MAX => PathBuf::from("/tmp"),
+            // Room for "/testudo-XXXXXX/run/sandbox/integration-test.sock".
+            long if long.as_os_str().len() + 50 > SOCKET_PATH_MAX => PathBuf::from("/tmp"),
             parent => parent,
         };
         let base = tempfile::Builder::new()

@@ -26,6 +26,7 @@ mod init;
 mod layout;
 mod loopback;
 mod mounts;
+mod name;
 mod notify;
 mod operation;
 mod peer;

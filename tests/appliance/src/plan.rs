@@ -48,9 +48,9 @@ pub struct Plan {
     pub target: String,
     /// Where `testudo-X`, `testudoctl` and `testudo-init` are.
     pub bin_dir: PathBuf,
-    /// Other programs in place of the shipped ones, by short name (`toold`, `sandbox`, `apply`).
+    /// Other programs in place of the shipped ones, by short name (`toold`, `apply`, `sandbox-workshop`) or by what several begin with (`sandbox`).
     pub binaries: BTreeMap<String, PathBuf>,
-    /// Arguments after those of the unit, by short name.
+    /// Arguments after those of the unit, in the same way.
     pub arguments: BTreeMap<String, Vec<String>>,
     /// `testudo.toml` as table, key and value; see [`Plan::set`].
     pub settings: BTreeMap<String, BTreeMap<String, serde_json::Value>>,

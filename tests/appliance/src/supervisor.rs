@@ -20,6 +20,7 @@ use crate::control::{self, Answer, Request, State};
 use crate::environment;
 use crate::error::ApplianceError;
 use crate::filesystem::LOGS;
+use crate::name::of_kind;
 use crate::notify::NotifySocket;
 use crate::plan::Plan;
 use crate::service::{Exit, Service, Step};
@@ -194,6 +195,14 @@ impl Supervisor {
             None
         };
         passed.extend(ready.as_ref().map(AsFd::as_fd));
+        let mut names: Vec<&str> = Vec::new();
+        for socket in self.sockets.iter().filter(|socket| socket.unit.service.as_ref() == Some(&unit.name)) {
+            if let Some(listener) = socket.listening() {
+                passed.push(listener);
+                names.push(&socket.unit.descriptor_name);
+            }
+        }
+        let names = names.join(":");
         child::launch(&Launch {
             unit,
             identity: &identity,
@@ -201,7 +210,7 @@ impl Supervisor {
             environment: environment.into_iter().collect(),
             log: log(unit)?,
             passed,
-            activation: None,
+            activation: (!names.is_empty()).then_some(names.as_str()),
         })
     }
 
@@ -235,11 +244,12 @@ impl Supervisor {
     /// The command line of a unit, with the plan's program and arguments.
     fn command(&self, unit: &ServiceUnit) -> Vec<String> {
         let mut command: Vec<String> = unit.command.iter().map(|word| self.paths.resolve(word)).collect();
-        if let (Some(program), Some(other)) = (command.first_mut(), self.plan.binaries.get(unit.short_name()))
+        if let (Some(program), Some(other)) =
+            (command.first_mut(), of_kind(&self.plan.binaries, unit.short_name()))
         {
             *program = other.to_string_lossy().into_owned();
         }
-        command.extend(self.plan.arguments.get(unit.short_name()).into_iter().flatten().cloned());
+        command.extend(of_kind(&self.plan.arguments, unit.short_name()).into_iter().flatten().cloned());
         command
     }
 
@@ -254,7 +264,9 @@ impl Supervisor {
         let mut all = vec![self.signals.as_fd(), self.notify.as_fd(), self.control.as_fd()];
         all.extend(self.bus_ready.as_ref().map(|start| start.ready.as_fd()));
         // What knocks while the service runs is for the service.
-        let free = |socket: &&Socket| socket.unit.accept || !self.is_served(socket);
+        let free = |socket: &&Socket| {
+            socket.unit.service.is_none() && (socket.unit.accept || !self.is_served(socket))
+        };
         all.extend(self.sockets.iter().filter(free).filter_map(Socket::listening));
         let mut all: Vec<PollFd<'_>> = all.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut all, limit) {

@@ -15,7 +15,8 @@ impl Supervisor {
     pub(crate) fn trigger(&mut self, now: Instant) {
         for index in 0..self.sockets.len() {
             let Some(socket) = self.sockets.get(index) else { continue };
-            if socket.unit.accept || self.is_served(socket) || !socket.is_knocked_at() {
+            let served = socket.unit.service.is_some() || self.is_served(socket);
+            if socket.unit.accept || served || !socket.is_knocked_at() {
                 continue;
             }
             if !self.sockets.get_mut(index).is_some_and(|socket| socket.trigger(now)) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::ApplianceError;
 use crate::ini::Ini;
+use crate::name::short_name;
 use crate::span;
 
 /// How a service says that it is ready.
@@ -46,6 +47,8 @@ pub(crate) struct ServiceUnit {
     /// Relative to `/run`.
     pub(crate) runtime_directories: Vec<String>,
     pub(crate) wants_configuration: bool,
+    /// `NAME=value`, in which `%n` is the unit's name.
+    pub(crate) environment: Vec<String>,
     /// Names of credentials that the unit may have; a trailing `*` stands for anything.
     pub(crate) credentials: Vec<String>,
     pub(crate) confinement: Confinement,
@@ -78,10 +81,13 @@ pub(crate) struct Bind {
     pub(crate) source: PathBuf,
     pub(crate) target: PathBuf,
     pub(crate) read_only: bool,
+    /// Left out where there is no such source.
+    pub(crate) optional: bool,
 }
 
 /// A `.socket` file. With `Accept=yes` each connection gets an instance of the template; otherwise one instance of
-/// the service gets the listening socket, started by the first connection while there is none.
+/// the service gets the listening socket, started by the first connection while there is none. With `Service=` the
+/// service that it names gets it, at each of its starts, beside its other sockets.
 #[derive(Debug, Clone)]
 pub(crate) struct SocketUnit {
     pub(crate) name: String,
@@ -92,6 +98,8 @@ pub(crate) struct SocketUnit {
     pub(crate) accept: bool,
     pub(crate) max_connections: usize,
     pub(crate) descriptor_name: String,
+    /// The service of the target that gets the listening socket.
+    pub(crate) service: Option<String>,
     pub(crate) template: ServiceUnit,
 }
 
@@ -114,7 +122,8 @@ impl Units {
                 Some((stem, "socket")) => {
                     let ini = read(directory, &name)?;
                     let at = if ini.is_on("Socket", "Accept") { "@" } else { "" };
-                    let template = format!("{stem}{at}.service");
+                    let template = ini.last("Socket", "Service").map(str::to_owned);
+                    let template = template.unwrap_or_else(|| format!("{stem}{at}.service"));
                     let template = ServiceUnit::new(&template, &read(directory, &template)?)?;
                     units.sockets.push(SocketUnit::new(&name, &ini, template)?);
                 }
@@ -131,11 +140,21 @@ impl Units {
     }
 }
 
+/// A unit, which may be a link to another's text, with its drop-ins: files `*.conf` of `NAME.d`, in the order of their
+/// names. An empty one says nothing.
 fn read(directory: &Path, name: &str) -> Result<Ini, ApplianceError> {
-    let path = directory.join(name);
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| ApplianceError::file("read", &path, source))?;
-    Ok(Ini::parse(&text))
+    let text = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|source| ApplianceError::file("read", path, source))
+    };
+    let mut ini = Ini::parse(&text(&directory.join(name))?);
+    let drop_ins = std::fs::read_dir(directory.join(format!("{name}.d"))).into_iter().flatten().flatten();
+    let mut drop_ins: Vec<PathBuf> = drop_ins.map(|entry| entry.path()).collect();
+    drop_ins.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    drop_ins.sort_unstable();
+    for path in drop_ins {
+        ini.read(&text(&path)?);
+    }
+    Ok(ini)
 }
 
 impl ServiceUnit {
@@ -178,6 +197,7 @@ impl ServiceUnit {
             state_directories: words("StateDirectory"),
             runtime_directories: words("RuntimeDirectory"),
             wants_configuration: text("ConfigurationDirectory").is_some(),
+            environment: words("Environment"),
             credentials: credentials.map(|c| c.split(':').next().unwrap_or_default().to_owned()).collect(),
             confinement: Confinement::new(ini),
         })
@@ -205,6 +225,7 @@ impl ServiceUnit {
             state_directories: Vec::new(),
             runtime_directories: Vec::new(),
             wants_configuration: false,
+            environment: Vec::new(),
             credentials: Vec::new(),
             confinement: Confinement::default(),
         }
@@ -216,12 +237,6 @@ impl ServiceUnit {
     }
 }
 
-/// The name of a unit without its prefix and suffix.
-pub(crate) fn short_name(unit: &str) -> &str {
-    let stem = unit.rsplit_once('.').map_or(unit, |(stem, _)| stem).trim_end_matches('@');
-    stem.strip_prefix("testudo-").unwrap_or(stem)
-}
-
 impl Confinement {
     fn new(ini: &Ini) -> Self {
         let on = |key| ini.is_on("Service", key);
@@ -230,7 +245,12 @@ impl Confinement {
             ini.words("Service", key).into_iter().map(move |word| {
                 let (source, target) = word.split_once(':').unwrap_or((&word, &word));
                 let target = target.split(':').next().unwrap_or(target);
-                Bind { source: absolute(source), target: target.into(), read_only }
+                Bind {
+                    optional: source.starts_with('-'),
+                    source: absolute(source),
+                    target: absolute(target),
+                    read_only,
+                }
             })
         };
         Self {
@@ -280,6 +300,7 @@ impl SocketUnit {
             descriptor_name: text("FileDescriptorName")
                 .unwrap_or(if accept { "connection" } else { name })
                 .to_owned(),
+            service: text("Service").map(str::to_owned),
             template,
         })
     }
@@ -309,6 +330,7 @@ impl PathTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::is_of_kind;
 
     #[test]
     fn shipped_units_are_understood() {
@@ -316,27 +338,53 @@ mod tests {
         let units = Units::load(&directory, "testudo.target").unwrap();
         let mut names: Vec<_> = units.services.iter().map(ServiceUnit::short_name).collect();
         names.sort_unstable();
-        assert_eq!(names, ["agentd", "auditd", "modeld", "policyd", "toold"]);
+        assert_eq!(names, ["agentd", "auditd", "egressd", "modeld", "policyd", "toold"]);
         for service in &units.services {
             assert_eq!(service.readiness, Readiness::Notify, "{}", service.name);
             assert_eq!(service.user, service.name.trim_end_matches(".service"));
             assert_eq!(service.restart_prevented_by, [78], "{}", service.name);
             assert!(service.watchdog.is_some() && service.confinement.no_capabilities, "{}", service.name);
-            assert_eq!(service.confinement.network, service.short_name() != "modeld", "{}", service.name);
+            let reaches_out = service.short_name() == "egressd";
+            assert_eq!(service.confinement.network, !reaches_out, "{}", service.name);
         }
-        let sandbox = units.sockets.iter().find(|socket| socket.name == "testudo-sandbox.socket").unwrap();
+        let socket = |name: &str| units.sockets.iter().find(|socket| socket.name == name).unwrap();
+        let sandbox = socket("testudo-sandbox-workshop.socket");
         assert_eq!(sandbox.path, Path::new("/run/testudo/sandbox/workshop.sock"));
         assert_eq!((sandbox.mode, sandbox.user.as_deref()), (0o600, Some("testudo-toold")));
         let confinement = &sandbox.template.confinement;
         assert!(confinement.network && confinement.pids && confinement.ipc && confinement.read_only_system);
         assert!(confinement.binds.iter().all(|bind| bind.read_only), "{:?}", confinement.binds);
         assert!(!confinement.tmpfs.is_empty());
-        let extension =
-            units.sockets.iter().find(|socket| socket.name == "testudo-extension.socket").unwrap();
+        let extension = socket("testudo-extension.socket");
         assert!(sandbox.accept && !extension.accept);
         assert_eq!((extension.mode, extension.user.as_deref()), (0o600, Some("testudo-policyd")));
         assert_eq!(extension.template.name, "testudo-extension.service");
         assert!(extension.template.confinement.network && extension.template.wants_configuration);
+        for (name, user) in [("calls", "testudo-work"), ("models", "testudo-modeld")] {
+            let socket = units.sockets.iter().find(|socket| socket.descriptor_name == name).unwrap();
+            assert_eq!(socket.service.as_deref(), Some("testudo-egressd.service"));
+            assert_eq!((socket.mode, socket.user.as_deref()), (0o600, Some(user)));
+        }
+    }
+
+    #[test]
+    fn a_template_is_the_text_of_all_with_what_its_drop_ins_say() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../units/system");
+        let units = Units::load(&directory, "testudo.target").unwrap();
+        let sandboxes: Vec<_> =
+            units.sockets.iter().filter(|socket| is_of_kind(&socket.name, "sandbox")).collect();
+        assert_eq!(sandboxes.len(), 5);
+        for SocketUnit { template, .. } in sandboxes {
+            let name = template.short_name().strip_prefix("sandbox-").unwrap();
+            assert!(template.command.windows(2).any(|pair| pair == ["--template", name]), "{name}");
+            assert_eq!(template.command.iter().filter(|word| word.ends_with("testudo-sandbox")).count(), 1);
+            let egress =
+                template.confinement.binds.iter().find(|bind| bind.source.ends_with("egress/calls.sock"));
+            let networked = matches!(name, "ai-provider" | "integration-test");
+            assert_eq!(template.command.contains(&"--egress".to_owned()), networked, "{name}");
+            assert_eq!(egress.map(|bind| (bind.optional, bind.read_only)), networked.then_some((true, true)));
+            assert!(template.runtime_max.is_some() && template.confinement.network, "{name}");
+        }
     }
 
     #[test]

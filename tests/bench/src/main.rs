@@ -10,6 +10,7 @@ mod deciding;
 mod machine;
 mod memory;
 mod percentile;
+mod reaching;
 mod rivals;
 mod rounds;
 mod rulebook;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Measures only decisions in process, which takes neither an appliance nor root.
     #[arg(long)]
     decisions: bool,
+    /// Asks through egressd and without, as the server at this port of the machine wants it; for the benchmark itself.
+    #[arg(long, hide = true, value_name = "PORT")]
+    reach: Option<u16>,
     /// Rounds that are measured; ten more come before.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -55,6 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(port) = arguments.reach {
+        return reaching::client(port, arguments.rounds);
+    }
     let mut table = Table::new(Machine::here());
     deciding::in_process(arguments.rounds, &mut table)?;
     if !arguments.decisions {
@@ -62,6 +69,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         subjects::measure(&appliance, arguments.rounds, &mut table)?;
         sessions::measure(&appliance, &mut table)?;
         appliance.stop()?;
+        reaching::measure(arguments.rounds, &mut table)?;
         deciding::over_the_bus(arguments.rounds, &mut table)?;
     }
     let text = if arguments.json { table.json()? } else { table.text() };

@@ -40,6 +40,8 @@ pub(crate) fn measure(appliance: &Appliance, rounds: u16, table: &mut Table) -> 
     std::fs::write(appliance.workspace().join(FILE), [b'x'; 1024])?;
     let mut subjects = vec![contained(appliance, OVERLAY, true)?, contained(appliance, READ_ONLY, false)?];
     subjects.extend(rivals::bwrap());
+    let scratch = tempfile::tempdir()?;
+    subjects.extend(rivals::crun(scratch.path()));
     subjects.push(rivals::plain());
     subjects
         .push(mediated(&runtime, &bus, SHELL, "shell.run", &json!({ "command": "true" })).beside(OVERLAY));

@@ -2,48 +2,15 @@
 
 use std::fs;
 
-use crate::attack::{
-    Attack, Control, HIDDEN_PROCESSES, LANDLOCK, OWN_PROCESSES, PID_NAMESPACE, SECCOMP, neighbour,
-    scene_without, unharmed,
-};
+use crate::attack::{control, neighbour, scene_without, unharmed};
 use testudo_tests::wait;
-
-const PTRACE: u32 = if cfg!(target_arch = "x86_64") { 101 } else { 117 };
-const PTRACE_ATTACH: u32 = 16;
-
-#[test]
-fn tracing_another_process() {
-    Attack::new(format!(
-        "sleep 5 & perl -e 'exit(syscall({PTRACE}, {PTRACE_ATTACH}, $ARGV[0] + 0, 0, 0) != 0)' $! && @DONE; kill -9 $!"
-    ))
-    .stopped_by(&[SECCOMP]);
-}
-
-#[test]
-fn making_a_user_namespace() {
-    Attack::new("unshare --user true && @DONE").stopped_by(&[SECCOMP]);
-}
-
-#[test]
-fn mounting() {
-    // Seccomp lets no namespace be made, and Landlock forbids mounts whoever makes them.
-    Attack::new("unshare --user --map-root-user --mount mount -t tmpfs x /tmp && @DONE")
-        .stopped_by(&[SECCOMP, LANDLOCK]);
-}
-
-#[test]
-fn seeing_other_processes() {
-    // The brackets keep the command from finding itself.
-    Attack::new("grep -qsa 'neighbours[-]password' /proc/[0-9]*/cmdline && @DONE")
-        .beside("sh -c 'sleep 1000; true' neighbours-password &")
-        .stopped_by(&[PID_NAMESPACE, OWN_PROCESSES, HIDDEN_PROCESSES]);
-}
 
 /// Every process that the user may signal, the runners of all sessions among them.
 #[test]
 fn killing_everything() {
-    let attack = |missing: &[Control], survives: bool| {
-        let (scene, _units) = scene_without(missing, |_| {});
+    let attack = |missing: &[&str], survives: bool| {
+        let controls: Vec<_> = missing.iter().map(|name| control(name)).collect();
+        let (scene, _units) = scene_without(&controls, |_| {});
         let before = scene.pids();
         let length = format!("74{}", std::process::id());
         let other = neighbour(&scene, &format!("sleep {length} &"));
@@ -58,16 +25,17 @@ fn killing_everything() {
         other.finish();
     };
     attack(&[], true);
-    attack(&[LANDLOCK, OWN_PROCESSES], true);
-    attack(&[PID_NAMESPACE, OWN_PROCESSES], true);
-    attack(&[PID_NAMESPACE, LANDLOCK], true);
-    attack(&[PID_NAMESPACE, LANDLOCK, OWN_PROCESSES], false);
+    attack(&["landlock", "own-processes"], true);
+    attack(&["pid-namespace", "own-processes"], true);
+    attack(&["pid-namespace", "landlock"], true);
+    attack(&["pid-namespace", "landlock", "own-processes"], false);
 }
 
 #[test]
 fn outliving_the_call() {
-    let survivors = |missing: &[Control]| {
-        let (scene, _units) = scene_without(missing, |_| {});
+    let survivors = |missing: &[&str]| {
+        let controls: Vec<_> = missing.iter().map(|name| control(name)).collect();
+        let (scene, _units) = scene_without(&controls, |_| {});
         let before = scene.pids();
         let length = format!("47{}", std::process::id());
         let said = scene.shell(&format!(
@@ -80,7 +48,7 @@ fn outliving_the_call() {
         alive
     };
     assert_eq!(survivors(&[]), 0);
-    assert_eq!(survivors(&[PID_NAMESPACE]), 1);
+    assert_eq!(survivors(&["pid-namespace"]), 1);
 }
 
 /// How many processes of the machine sleep this long.

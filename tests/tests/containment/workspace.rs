@@ -2,10 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::attack::{
-    Attack, Control, LANDLOCK, OWN_ROOT, PROPOSALS, READ_ONLY_ROOT, READ_ONLY_SYSTEM, READ_ONLY_WORKSPACE,
-    SCRATCH_ISOLATION, scene_without, unharmed,
-};
+use crate::attack::{Attack, control, scene_without, unharmed};
 use serde_json::{Value, json};
 use testudo_tests::{Scene, text};
 
@@ -28,7 +25,7 @@ fn leaving_something_for_the_next_call() {
     assert_eq!(next["stdout"], "", "{next}");
     unharmed(&scene, &before);
 
-    let (scene, _units) = scene_without(&[SCRATCH_ISOLATION], |_| {});
+    let (scene, _units) = scene_without(&[control("scratch-isolation")], |_| {});
     refused(&scene, "echo secret > left");
     let next = scene.call_start("shell.run", &json!({ "command": "cat left" }));
     scene.approve(&scene.next_approval(&[]));
@@ -42,13 +39,18 @@ fn changing_the_workspace_without_a_decision() {
     refused(&scene, "echo x > direct");
     assert_eq!(scene.file("direct"), None);
 
-    let written = |missing: &[Control]| {
-        let (scene, _units) = scene_without(missing, |_| {});
+    let written = |missing: &[&str]| {
+        let controls: Vec<_> = missing.iter().map(|name| control(name)).collect();
+        let (scene, _units) = scene_without(&controls, |_| {});
         scene.shell("echo x > direct");
         scene.file("direct")
     };
-    assert_eq!(written(&[PROPOSALS]), None, "the instance's unit shows it read-only");
-    assert_eq!(written(&[PROPOSALS, READ_ONLY_WORKSPACE]).as_deref(), Some(&b"x\n"[..]), "nobody was asked");
+    assert_eq!(written(&["proposals"]), None, "the instance's unit shows it read-only");
+    assert_eq!(
+        written(&["proposals", "read-only-workspace"]).as_deref(),
+        Some(&b"x\n"[..]),
+        "nobody was asked"
+    );
 }
 
 /// The machine's users are not the sandbox's, so which file was read can be told.
@@ -67,7 +69,7 @@ fn reading_through_a_link_that_leads_out() {
     assert!(!read.to_string().contains("root:"), "{read}");
     unharmed(&scene, &before);
 
-    let (scene, _units) = scene_without(&[OWN_ROOT, LANDLOCK], |_| {});
+    let (scene, _units) = scene_without(&[control("own-root"), control("landlock")], |_| {});
     link(&scene);
     let read = scene.shell("cat link");
     assert!(text(&read, "stdout").contains("root:x:0:0"), "{read}");
@@ -85,10 +87,10 @@ fn writing_through_a_link_that_leads_out() {
     assert!(!std::fs::exists("/var/tmp/owned").unwrap());
     unharmed(&scene, &before);
     Attack::new("ln -s /var/tmp/owned out; echo x > out && { rm out; @DONE; }").stopped_by(&[
-        OWN_ROOT,
-        READ_ONLY_ROOT,
-        LANDLOCK,
-        READ_ONLY_SYSTEM,
+        "own-root",
+        "read-only-root",
+        "landlock",
+        "read-only-system",
     ]);
 }
 
@@ -111,7 +113,7 @@ fn proposing_a_link_that_leads_out() {
     }
     unharmed(&scene, &before);
 
-    let (scene, _units) = scene_without(&[PROPOSALS, READ_ONLY_WORKSPACE], |_| {});
+    let (scene, _units) = scene_without(&[control("proposals"), control("read-only-workspace")], |_| {});
     scene.shell("ln -s /etc/passwd leak");
     assert!(std::fs::symlink_metadata(scene.appliance.workspace().join("leak")).is_ok());
 }

@@ -5,13 +5,14 @@ again=$(chroot "$ROOT" systemd-sysusers /usr/lib/sysusers.d/testudo.conf 2>&1)
 [ -z "$again" ] || { echo "not idempotent: $again"; exit 1; }
 
 cd "$UNITS" || exit
+mapfile -t units < <(find system -type f)
 users=$({
-  sed -n 's/^\(User\|SocketUser\)=//p' system/* dbus-1/system-services/*
+  sed -n 's/^\(User\|SocketUser\)=//p' "${units[@]}" dbus-1/system-services/*
   sed -n 's/.*<policy user="\([^"]*\)".*/\1/p' dbus-1/system.d/*
   awk '/^[^#]/ { print $4 }' tmpfiles.d/*
 } | sort -u)
 groups=$({
-  sed -n 's/^Group=//p' system/*
+  sed -n 's/^Group=//p' "${units[@]}"
   sed -n 's/.*<policy group="\([^"]*\)".*/\1/p' dbus-1/system.d/*
   awk '/^[^#]/ { print $5 }' tmpfiles.d/*
 } | sort -u)

@@ -1,4 +1,5 @@
-# One order of keys in all units, with a blank line between groups. See ../key-order.
+# One order of keys in all units and drop-ins, with a blank line between groups. See ../key-order.
+mapfile -t files < <(find "$UNITS/system" -type f | sort)
 awk '
   function complain(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; bad = 1 }
   FILENAME == ARGV[1] {
@@ -23,6 +24,5 @@ awk '
     blank = 0
   }
   END { exit bad }
-' "$(dirname "$0")/../key-order" "$UNITS"/system/*
-names=("$UNITS"/system/*)
-echo "${#names[@]} units in one order"
+' "$(dirname "$0")/../key-order" "${files[@]}"
+echo "${#files[@]} files in one order"

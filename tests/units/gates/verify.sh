@@ -3,6 +3,7 @@
 cd "$UNITS/system" || exit
 names=()
 for unit in *; do
+  [ -f "$unit" ] || continue
   names+=("${unit/@./@0.}")
 done
 output=$(chroot "$ROOT" systemd-analyze verify --man=no "${names[@]}" 2>&1) || true

@@ -34,7 +34,7 @@ for command in \
   equal "outside: $command" "done" "$(in_unit PrivateMounts=yes -- sh -c "$probe")"
 done
 
-unit=$(systemctl --no-legend --plain list-units 'testudo-sandbox@*' | awk 'NR == 1 { print $1 }')
+unit=$(systemctl --no-legend --plain list-units 'testudo-sandbox-*@*' | awk 'NR == 1 { print $1 }')
 [ -n "$unit" ] || fail "no sandbox instance is to be seen"
 equal "slice of $unit" testudo-sandbox.slice "$(systemctl show --value -p Slice "$unit")"
 # What the unit promises holds for the process and not only in the file.

@@ -5,7 +5,9 @@ export LC_ALL=C.UTF-8 SYSTEMD_COLORS=0 SYSTEMD_PAGER=
 ended() {
   printf 'vm-test: end %s\n' "$1"
   sleep 1 # the console is slower than the power switch
-  exit "$1"
+  # At once: there is nothing to lose, and stopping every unit takes an emulated minute.
+  echo o >/proc/sysrq-trigger
+  sleep 60
 }
 mkdir -p /results
 for behaviour in /share/20-install.sh /share/inside/[0-9]*.sh; do

@@ -41,6 +41,7 @@ async fn a_call_and_a_reply_are_streamed_kept_and_recorded() {
             Event::TurnStarted { text, .. } => told.push(format!("started {text}")),
             Event::Text { delta, .. } => text.push_str(&delta),
             Event::CallStarted { tool, arguments, .. } => told.push(format!("call {tool} {arguments}")),
+            Event::CallOutput { text, .. } => told.push(format!("printed {text}")),
             Event::CallFinished { preview, .. } => told.push(format!("gave {preview}")),
             Event::TurnFinished { turn } => {
                 assert_eq!(turn, finished);

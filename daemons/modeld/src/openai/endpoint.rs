@@ -1,14 +1,18 @@
-//! The one address that is ever connected to.
+//! The one address that is ever asked for.
 
 use std::net::IpAddr;
 
-use reqwest::Url;
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use url::Url;
 
 /// Where completions are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// The whole URL, with the query of the base URL, which may be confidential.
-    pub(crate) url: Url,
+    pub(crate) uri: Uri,
+    /// The value of `Host`.
+    pub(crate) authority: HeaderValue,
     /// Host and port, for messages.
     pub(crate) server: String,
 }
@@ -21,7 +25,7 @@ pub enum EndpointError {
     NotUrl,
     /// It holds a user name or password.
     #[error(
-        "cannot use base_url in [modeld]: it holds a user name or a password; put the key into a credential and name it in api_key_credential"
+        "cannot use base_url in [modeld]: it holds a user name or a password; make the key a secret of [egressd] and name it in api_key_secret"
     )]
     Userinfo,
     /// It is plain HTTP to another machine.
@@ -56,12 +60,9 @@ impl Endpoint {
             .map_err(|()| EndpointError::NotUrl)?
             .pop_if_empty()
             .extend(["chat", "completions"]);
-        Ok(Self { url, server })
-    }
-
-    /// Whether the connection is encrypted.
-    pub(crate) fn is_encrypted(&self) -> bool {
-        self.url.scheme() == "https"
+        let uri: Uri = url.as_str().parse().map_err(|_| EndpointError::NotUrl)?;
+        let authority = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        Ok(Self { authority: authority.ok_or(EndpointError::NotUrl)?, uri, server })
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
             ("http://[::1]:1/v1", "http://[::1]:1/v1/chat/completions", "[::1]:1"),
         ] {
             let endpoint = Endpoint::below(base, false).unwrap();
-            assert_eq!((endpoint.url.as_str(), endpoint.server.as_str()), (url, server));
+            assert_eq!((endpoint.uri.to_string().as_str(), endpoint.server.as_str()), (url, server));
         }
     }
 
@@ -97,13 +98,13 @@ mod tests {
             ("a.example/v1", EndpointError::NotUrl),
             ("file:///etc/passwd", EndpointError::NotUrl),
             ("ftp://a.example", EndpointError::NotUrl),
-            ("https://user:secret@a.example", EndpointError::Userinfo),
-            ("http://a.example/v1?token=secret", server("a.example:80")),
+            ("https://user:hidden@a.example", EndpointError::Userinfo),
+            ("http://a.example/v1?token=hidden", server("a.example:80")),
             ("http://localhost.a.example/", server("localhost.a.example:80")),
             ("http://10.0.0.1:8080", server("10.0.0.1:8080")),
         ] {
             let refused = Endpoint::below(base, false).unwrap_err();
-            assert!(!refused.to_string().contains("secret"));
+            assert!(!refused.to_string().contains("hidden"));
             assert_eq!(refused, error, "{base}");
         }
         assert!(Endpoint::below("http://10.0.0.1:8080", true).is_ok());

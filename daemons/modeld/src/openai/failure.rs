@@ -1,28 +1,21 @@
 //! Turns what goes wrong with a server into errors that name it by host and port and hold no secret.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use hyper::header::{HeaderMap, RETRY_AFTER};
 
 use super::answer::{self, Flaw};
+use crate::egress::EgressError;
 use crate::provider::{ProviderError, Said};
-use crate::secret::Secret;
 
 /// Makes the errors of one server.
 pub(crate) struct Failures<'a> {
     pub(crate) server: &'a str,
-    pub(crate) key: Option<&'a Secret>,
 }
 
 impl Failures<'_> {
     fn server(&self) -> String {
         self.server.to_owned()
-    }
-
-    /// A server's words, short and without the key.
-    fn said(&self, words: &str) -> Said {
-        Said::new(words, |text| self.key.map_or_else(|| text.to_owned(), |key| key.blot(text)))
     }
 
     /// A response that is no success.
@@ -37,28 +30,28 @@ impl Failures<'_> {
         match status {
             // What a server says about a key often repeats half of it.
             401 | 403 => ProviderError::Key { server, status },
-            404 => ProviderError::Unknown { model: model.to_owned(), server, said: self.said(words) },
+            404 => ProviderError::Unknown { model: model.to_owned(), server, said: Said::new(words) },
             429 => ProviderError::RateLimited { server, retry_after },
             100..=399 => ProviderError::Redirected { server, status },
-            400..=499 => ProviderError::Refused { server, status, said: self.said(words) },
-            _ => ProviderError::Server { server, status, said: self.said(words) },
+            400..=499 => ProviderError::Refused { server, status, said: Said::new(words) },
+            _ => ProviderError::Server { server, status, said: Said::new(words) },
         }
     }
 
-    /// No response: the connection could not be made, or broke before one.
-    pub(crate) fn transport(&self, error: &reqwest::Error, connect: Duration) -> ProviderError {
-        let mut cause = error.source();
-        while let Some(deeper) = cause.and_then(std::error::Error::source) {
-            cause = Some(deeper);
+    /// No response: `egressd` is away, or hung up before one.
+    pub(crate) fn transport(&self, error: &EgressError) -> ProviderError {
+        let cause = error.to_string();
+        let cause = cause.split(" (os error").next().unwrap_or_default().to_owned();
+        ProviderError::Egress { server: self.server(), cause }
+    }
+
+    /// `egressd` refused, for a `reason` of its own and with a sentence about it.
+    pub(crate) fn barred(&self, reason: &str, sentence: &str) -> ProviderError {
+        let (server, said) = (self.server(), Said::new(sentence));
+        match reason {
+            "name" | "unreachable" => ProviderError::Unreachable { server, said },
+            _ => ProviderError::Barred { server, reason: Said::new(reason).to_string(), said },
         }
-        let cause = match cause {
-            _ if error.is_timeout() => format!("no connection within {} s", connect.as_secs_f32()),
-            Some(cause) => cause.to_string(),
-            None => "the connection broke".to_owned(),
-        };
-        let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
-        let cause = self.said(&cause).to_string().trim_start_matches(": ").to_owned();
-        ProviderError::Unreachable { server: self.server(), cause }
     }
 
     /// Nothing came for `gap`.
@@ -77,11 +70,16 @@ impl Failures<'_> {
         match flaw {
             Flaw::Malformed(what) => ProviderError::Malformed { server, what },
             Flaw::TooLarge => self.too_large("the answer", answer::LIMIT),
-            Flaw::Failed(words) => ProviderError::Failed { server, said: self.said(&words) },
+            Flaw::Failed(words) => ProviderError::Failed { server, said: Said::new(&words) },
             Flaw::Filtered => ProviderError::Filtered { server },
             Flaw::BrokeOff => ProviderError::BrokeOff { server },
         }
     }
+}
+
+/// Whether a refusal of `egressd` may be gone in a moment, with nothing sent to the server.
+pub(crate) fn passes(reason: &str) -> bool {
+    matches!(reason, "name" | "unreachable" | "rate" | "unavailable")
 }
 
 /// The seconds of a `Retry-After` header; a date there is not understood.

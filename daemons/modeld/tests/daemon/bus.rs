@@ -7,9 +7,7 @@ use testudo::model::{Completion, CompletionRequest, Finish, Message, ToolSpec};
 use testudo::proxy::{Models1Proxy, Options};
 
 use crate::process::{Process, program};
-use crate::server::{Act, Seen, Server, refusing, saying, soon, stream, text};
-
-const KEY: &str = "sk-test-0123456789abcdefghij";
+use crate::server::{Act, BASE_URL, Seen, Server, refusing, saying, soon, stream, text};
 
 fn request(said: &str) -> String {
     let tool = ToolSpec { name: "fs.read".into(), description: String::new(), parameters: json!({}) };
@@ -18,8 +16,9 @@ fn request(said: &str) -> String {
 
 fn config(server: &Server) -> String {
     format!(
-        "[modeld]\nprovider = \"openai\"\nbase_url = \"{}\"\nmodel = \"m\"\napi_key_credential = \"key\"\n",
-        server.base_url
+        "[modeld]\nprovider = \"openai\"\nbase_url = \"{BASE_URL}\"\nmodel = \"m\"\negress_socket = {:?}\n\
+         api_key_secret = \"key\"\n[egressd.secrets.key]\nendpoint = \"{BASE_URL}/\"\n",
+        server.socket
     )
 }
 
@@ -41,7 +40,7 @@ fn is_error<T: std::fmt::Debug>(result: zbus::Result<T>, name: &str) -> String {
 
 #[tokio::test]
 async fn the_rehearsal_plans_streams_and_is_recorded() {
-    let mut process = Process::start("", KEY).await;
+    let mut process = Process::start("").await;
     let models = process.models().await;
     assert_eq!(
         serde_json::from_str::<Value>(&models.list().await.unwrap()).unwrap(),
@@ -82,7 +81,7 @@ async fn the_rehearsal_plans_streams_and_is_recorded() {
 
 #[tokio::test]
 async fn malformed_requests_are_refused_before_anything_is_done() {
-    let process = Process::start("", KEY).await;
+    let process = Process::start("").await;
     let models = process.models().await;
     let long = |length: usize| request(&"x".repeat(length));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -114,8 +113,8 @@ async fn malformed_requests_are_refused_before_anything_is_done() {
 
 #[tokio::test]
 async fn completions_are_cancelled_by_their_caller_only_and_counted() {
-    let mut server = Server::playing(vec![vec![stream(), text("so far"), Act::Hold]]).await;
-    let process = Process::start(&config(&server), KEY).await;
+    let mut server = Server::playing(vec![vec![stream(), text("so far"), Act::Hold]]);
+    let process = Process::start(&config(&server)).await;
     let (models, other) = (process.models().await, process.models().await);
     let mut deltas = models.receive_delta().await.unwrap();
     let under_way: Vec<_> = (0..4)
@@ -148,9 +147,8 @@ async fn completions_are_cancelled_by_their_caller_only_and_counted() {
 async fn a_busy_caller_leaves_the_others_their_share() {
     let server = Server::playing(
         vec![vec![stream(), text("a"), Act::Hold]; 4].into_iter().chain([saying("yes")]).collect(),
-    )
-    .await;
-    let process = Process::start(&config(&server), KEY).await;
+    );
+    let process = Process::start(&config(&server)).await;
     let (busy, other) = (process.models().await, process.models().await);
     let mut deltas = busy.receive_delta().await.unwrap();
     for at in 0..4 {
@@ -165,7 +163,7 @@ async fn a_busy_caller_leaves_the_others_their_share() {
 
 #[tokio::test]
 async fn a_verdict_is_for_policyd_alone() {
-    let process = Process::start("", KEY).await;
+    let process = Process::start("").await;
     let judging = serde_json::to_string(&CompletionRequest {
         purpose: testudo::model::Purpose::Judge,
         ..CompletionRequest::new(vec![Message::user("hi")], Vec::new())
@@ -175,8 +173,8 @@ async fn a_verdict_is_for_policyd_alone() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_ends_its_completions() {
-    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold], saying("still here")]).await;
-    let process = Process::start(&config(&server), KEY).await;
+    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold], saying("still here")]);
+    let process = Process::start(&config(&server)).await;
     let leaving = process.connect().await;
     let models = Models1Proxy::new(&leaving).await.unwrap();
     let mut deltas = models.receive_delta().await.unwrap();
@@ -193,35 +191,27 @@ async fn a_caller_that_leaves_ends_its_completions() {
 }
 
 #[tokio::test]
-async fn the_key_is_nowhere_but_in_the_header() {
-    let echo = json!({"error": {"message": format!("bad key {KEY}")}});
-    let server = Server::playing(vec![
-        refusing("400 Bad Request", "", &echo),
-        refusing("401 Unauthorized", "", &echo),
-    ])
-    .await;
-    let mut process = Process::start(&config(&server), KEY).await;
+async fn the_daemon_names_the_key_and_never_has_it() {
+    let mut server = Server::playing(vec![
+        refusing("400 Bad Request", "", &json!({"error": {"message": "bad"}})),
+        refusing("401 Unauthorized", "", &json!({"error": {"message": "bad key"}})),
+    ]);
+    let process = Process::start(&config(&server)).await;
     let models = process.models().await;
-    let mut said = is_error(complete(&models, "a", &request("hi")).await, "Unavailable");
-    said += &is_error(complete(&models, "b", &request("hi")).await, "Unavailable");
-    said += &models.list().await.unwrap();
-    process.signal(Signal::SIGTERM);
-    let mut log = String::new();
-    let mut stderr = process.child.stderr.take().unwrap();
-    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut log).await.unwrap();
-    assert!(log.contains("a completion failed"), "{log}");
-    let records = format!("{:?}", process.records.lock().unwrap());
-    for text in [said, log, records] {
-        assert!(text.contains("[key]") || text.contains("refused the key"), "{text}");
-        assert!(!text.contains(KEY), "shows the key: {text}");
+    let said = is_error(complete(&models, "a", &request("hi")).await, "Unavailable");
+    assert!(said.ends_with("(status 400): bad"), "{said}");
+    let said = is_error(complete(&models, "b", &request("hi")).await, "Unavailable");
+    assert!(said.contains("refused the key") && !said.contains("bad key"), "{said}");
+    for _ in 0..2 {
+        let Seen::Request(head, _) = server.next().await else { panic!("no request") };
+        assert!(head.contains("authorization: bearer {{secret:key}}"), "{head}");
     }
-    assert!(process.directory().join("key").exists());
 }
 
 #[tokio::test]
 async fn stopping_ends_what_is_under_way_after_a_grace() {
-    let server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]).await;
-    let mut process = Process::start(&config(&server), KEY).await;
+    let server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]);
+    let mut process = Process::start(&config(&server)).await;
     let models = process.models().await;
     let mut deltas = models.receive_delta().await.unwrap();
     let call = tokio::spawn(async move { complete(&models, "a", &request("hi")).await.unwrap() });
@@ -238,13 +228,13 @@ async fn a_bad_configuration_ends_with_78() {
     for (config, expected) in [
         ("[modeld]\nprovider = \"oracle\"\n".to_owned(), "testudo.toml:2"),
         (openai("base_url = \"http://model.example/v1?t=hidden\""), "set allow_http = true"),
-        (openai("base_url = \"https://u:hidden@model.example/v1\""), "api_key_credential"),
+        (openai("base_url = \"https://u:hidden@model.example/v1\""), "api_key_secret"),
         (
-            openai("base_url = \"https://model.example\"\napi_key_credential = \"absent\""),
-            "cannot read the credential absent",
+            openai("base_url = \"https://model.example\"\napi_key_secret = \"absent\""),
+            "testudo.toml:5:18: `api_key_secret` there is no such secret",
         ),
     ] {
-        let output = program(directory.path(), &config, KEY).output().await.unwrap();
+        let output = program(directory.path(), &config).output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(78), "{said}");
         assert!(said.contains(expected), "{said}");

@@ -17,7 +17,7 @@ use zbus::zvariant::OwnedVariant;
 pub(crate) struct Process {
     pub(crate) child: Child,
     address: String,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     notify: UnixDatagram,
     pub(crate) records: Arc<Mutex<Vec<Value>>>,
     _audit: zbus::Connection,
@@ -37,20 +37,19 @@ impl Audit {
     }
 }
 
-/// The program with an environment such as systemd gives it; the key is the credential `key`.
-pub(crate) fn program(directory: &Path, config: &str, key: &str) -> Command {
+/// The program with an environment such as systemd gives it: it has no credentials.
+pub(crate) fn program(directory: &Path, config: &str) -> Command {
     let file = directory.join("testudo.toml");
     std::fs::write(&file, config).unwrap();
-    std::fs::write(directory.join("key"), key).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_testudo-modeld"));
-    command.env_clear().arg("--config").arg(file).env("CREDENTIALS_DIRECTORY", directory);
+    command.env_clear().arg("--config").arg(file);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
 impl Process {
     /// Starts both and returns when the daemon says that it is ready.
-    pub(crate) async fn start(config: &str, key: &str) -> Self {
+    pub(crate) async fn start(config: &str) -> Self {
         let mut bus = Command::new("dbus-daemon")
             .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
             .stdout(Stdio::piped())
@@ -68,12 +67,13 @@ impl Process {
         let directory = tempfile::tempdir().unwrap();
         let socket: PathBuf = directory.path().join("notify");
         let notify = UnixDatagram::bind(&socket).unwrap();
-        let mut command = program(directory.path(), config, key);
+        let mut command = program(directory.path(), config);
         // A proxy in the environment must not be asked: nobody is there.
         command.envs([("http_proxy", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")]);
         let child =
             command.env("NOTIFY_SOCKET", &socket).env("DBUS_SYSTEM_BUS_ADDRESS", &address).spawn().unwrap();
-        let process = Self { child, address, directory, notify, records, _audit: audit, _bus: bus };
+        let process =
+            Self { child, address, _directory: directory, notify, records, _audit: audit, _bus: bus };
         let said = process.heard().await;
         assert!(said.contains("READY=1") && said.contains("STATUS=Serving the model"), "{said}");
         process
@@ -93,10 +93,6 @@ impl Process {
 
     pub(crate) async fn models(&self) -> Models1Proxy<'static> {
         Models1Proxy::new(&self.connect().await).await.unwrap()
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {

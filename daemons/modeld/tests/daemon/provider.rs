@@ -1,32 +1,24 @@
 //! The `OpenAI` provider on the wire: streams, failures, retries, and what it must never do.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use testudo::model::{Completion, CompletionRequest, Finish, Message, ToolSpec};
+use testudo_modeld::egress::Egress;
 use testudo_modeld::openai::{OpenAi, Patience};
 use testudo_modeld::provider::{Deltas, Provider as _, ProviderError};
-use testudo_modeld::secret::Secret;
 use tokio::sync::{Notify, mpsc};
 
-use crate::server::{Act, Seen, Server, end, event, head, refusing, saying, soon, stream, text};
-
-const KEY: &str = "sk-test-0123456789abcdefghij";
+use crate::server::{Act, BASE_URL, Seen, Server, end, event, head, refusing, saying, soon, stream, text};
 
 fn impatient() -> Patience {
     Patience { backoff: Duration::from_millis(1), gap: Duration::from_secs(20), ..Patience::default() }
 }
 
-fn key() -> Secret {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("key"), KEY).unwrap();
-    Secret::from_credential(Some(Path::new(directory.path())), "key").unwrap()
-}
-
-fn provider(base_url: &str, patience: Patience) -> OpenAi {
-    OpenAi::new(base_url, false, "m".to_owned(), Some(key()), patience).unwrap()
+fn provider(server: &Server, patience: Patience) -> OpenAi {
+    OpenAi::new(Egress::new(&server.socket), BASE_URL, false, "m".to_owned(), Some("model"), patience)
+        .unwrap()
 }
 
 fn request() -> CompletionRequest {
@@ -40,15 +32,9 @@ fn request() -> CompletionRequest {
 
 /// Asks a server with these scripts; gives the result, the pieces of text and the number of requests.
 async fn ask(scripts: Vec<Vec<Act>>) -> (Result<Completion, ProviderError>, Vec<String>, usize) {
-    let mut server = Server::playing(scripts).await;
+    let mut server = Server::playing(scripts);
     let (sender, mut pieces) = mpsc::channel(1024);
-    let result =
-        soon(provider(&server.base_url, impatient()).complete(&request(), Deltas::new(sender))).await;
-    let said = result.as_ref().map_or_else(ToString::to_string, |completion| format!("{completion:?}"));
-    assert!(
-        !said.contains(KEY) && !said.contains(&KEY[..14]) && !said.contains(&KEY[14..]),
-        "shows the key: {said}"
-    );
+    let result = soon(provider(&server, impatient()).complete(&request(), Deltas::new(sender))).await;
     let mut heard = Vec::new();
     while let Ok(piece) = pieces.try_recv() {
         heard.push(piece);
@@ -68,9 +54,9 @@ async fn a_slow_stream_is_passed_on_piece_by_piece() {
         text("three"),
         end("stop"),
     ];
-    let mut server = Server::playing(vec![script]).await;
+    let mut server = Server::playing(vec![script]);
     let (sender, mut pieces) = mpsc::channel::<String>(1);
-    let provider = provider(&server.base_url, impatient());
+    let provider = provider(&server, impatient());
     let request = request();
     let reader = async {
         let mut heard = String::new();
@@ -86,8 +72,8 @@ async fn a_slow_stream_is_passed_on_piece_by_piece() {
     assert_eq!((completion.text.as_str(), all.as_str()), ("one two three", "one two three"));
     assert_eq!((completion.usage.input_tokens, completion.usage.output_tokens), (11, 3));
     let Seen::Request(head, body) = server.next().await else { panic!("no request") };
-    assert!(head.starts_with("post /v1/chat/completions http/1.1"), "{head}");
-    assert!(head.contains(&format!("authorization: bearer {KEY}")), "{head}");
+    assert!(head.starts_with("post https://models.example/v1/chat/completions http/1.1"), "{head}");
+    assert!(head.contains("authorization: bearer {{secret:model}}"), "{head}");
     assert_eq!(body["tools"][0]["function"]["name"], "fs_read");
 }
 
@@ -145,12 +131,16 @@ async fn what_passes_is_tried_again() {
 
 #[tokio::test]
 async fn what_lasts_is_told_at_once() {
-    let echo = json!({"error": {"message": format!("no: {KEY} \u{1b}[31m{}…", &KEY[..14]), "type": "x"}});
+    let echo = json!({"error": {"message": "no: \u{1b}[31mred\u{202e}…", "type": "x"}});
     let table = [
-        ("401 Unauthorized", "", "the server refused the key (status 401); check api_key_credential"),
+        (
+            "401 Unauthorized",
+            "",
+            "the server refused the key (status 401); check the secret that api_key_secret",
+        ),
         ("403 Forbidden", "", "the server refused the key (status 403)"),
         ("404 Not Found", "", "the model m at"),
-        ("400 Bad Request", "", "it refused the request (status 400): no: [key]  [31m[key]…"),
+        ("400 Bad Request", "", "it refused the request (status 400): no:  [31mred…"),
         ("429 Too Many Requests", "retry-after: 3600\r\n", "too many requests; try again in 3600 s"),
         ("302 Found", "location: http://127.0.0.1:1/\r\n", "it redirects elsewhere (status 302)"),
     ];
@@ -164,21 +154,18 @@ async fn what_lasts_is_told_at_once() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    elsewhere.set_nonblocking(true).unwrap();
-    let location = format!("location: http://{}/v1/chat/completions\r\n", elsewhere.local_addr().unwrap());
+    let location = "location: https://elsewhere.example/v1/chat/completions\r\n";
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let (result, _, requests) = ask(vec![vec![head(status, "text/html", &location)]]).await;
+        let (result, _, requests) = ask(vec![vec![head(status, "text/html", location)]]).await;
         assert!(matches!(result, Err(ProviderError::Redirected { .. })), "{status}");
         assert_eq!(requests, 1);
     }
-    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
 async fn broken_answers_are_errors_and_are_not_asked_for_again() {
     let raw = |bytes: &[u8]| Act::Send(bytes.to_vec());
-    let failed = json!({"error": {"message": format!("lost {KEY}")}});
+    let failed = json!({"error": {"message": "lost it"}});
     let table = [
         ("cut in an event", vec![stream(), text("a"), raw(b"data: {\"choi")], "it broke off"),
         ("cut between events", vec![stream(), text("a")], "it broke off"),
@@ -190,7 +177,7 @@ async fn broken_answers_are_errors_and_are_not_asked_for_again() {
         ),
         ("not JSON", vec![stream(), text("a"), raw(b"data: <html>\n\n")], "not the JSON of a chunk"),
         ("not text", vec![stream(), raw(b"data: \xff\xfe\n\n")], "not UTF-8"),
-        ("error inside", vec![stream(), text("a"), event(&failed)], "the server failed: lost [key]"),
+        ("error inside", vec![stream(), text("a"), event(&failed)], "the server failed: lost it"),
         (
             "giant line",
             vec![stream(), raw(b"data: "), raw(&vec![b'x'; 2 << 20])],
@@ -221,10 +208,10 @@ async fn broken_answers_are_errors_and_are_not_asked_for_again() {
 
 #[tokio::test]
 async fn silence_ends() {
-    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]).await;
+    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]);
     let patience = Patience { gap: Duration::from_millis(50), ..impatient() };
     let (sender, _pieces) = mpsc::channel(8);
-    let result = provider(&server.base_url, patience).complete(&request(), Deltas::new(sender)).await;
+    let result = provider(&server, patience).complete(&request(), Deltas::new(sender)).await;
     assert!(matches!(result, Err(ProviderError::Silent { .. })));
     assert!(matches!(server.next().await, Seen::Request(..)));
     assert_eq!(server.next().await, Seen::HungUp);
@@ -232,8 +219,8 @@ async fn silence_ends() {
 
 #[tokio::test]
 async fn dropping_a_completion_hangs_up() {
-    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]).await;
-    let provider = provider(&server.base_url, impatient());
+    let mut server = Server::playing(vec![vec![stream(), text("a"), Act::Hold]]);
+    let provider = provider(&server, impatient());
     let request = request();
     let (sender, mut pieces) = mpsc::channel(8);
     tokio::select! {
@@ -245,28 +232,60 @@ async fn dropping_a_completion_hangs_up() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_with_the_remedy() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn an_egressd_that_is_away_is_told_with_the_remedy() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("nobody.sock");
+    let base = "https://models.example/v1?token=hidden";
+    let provider = OpenAi::new(Egress::new(&socket), base, false, "m".to_owned(), None, impatient()).unwrap();
     let (sender, _pieces) = mpsc::channel(8);
-    let provider = provider(&format!("http://{closed}/v1?token=hidden"), impatient());
     let error = provider.complete(&request(), Deltas::new(sender)).await.unwrap_err().to_string();
     assert_eq!(
         error,
         format!(
-            "cannot reach the model server at {closed}: connection refused; check that it runs and that base_url in [modeld] is right"
+            "cannot reach the model server at models.example:443: testudo-egressd does not answer at {}: No such file or directory; check testudo-egressd, through which all requests go",
+            socket.display()
         )
     );
 }
 
 #[tokio::test]
+async fn what_egressd_refuses_is_named_and_asked_again_only_where_it_may_pass() {
+    let refused = |status: &str, reason: &str, sentence: &str| {
+        vec![
+            head(status, "text/plain", &format!("testudo-refused: {reason}\r\n")),
+            Act::Send(sentence.as_bytes().to_vec()),
+        ]
+    };
+    for (status, reason, sentence, expected, times) in [
+        ("403 Forbidden", "denied", "a rule says no", "refused it: denied: a rule says no", 1),
+        ("403 Forbidden", "secret", "it goes elsewhere", "refused it: secret: it goes elsewhere", 1),
+        ("403 Forbidden", "address", "127.0.0.1 is private", "refused it: address: 127.0.0.1", 1),
+        ("504 Gateway Timeout", "time", "too slow", "refused it: time: too slow", 1),
+        ("429 Too Many Requests", "rate", "too many", "refused it: rate: too many", 3),
+        ("503 Unavailable", "unavailable", "no record", "refused it: unavailable: no record", 3),
+        ("502 Bad Gateway", "unreachable", "refused", "models.example:443: refused; check that it runs", 3),
+        // Not a success either, whatever its status says.
+        ("200 OK", "denied", "no", "refused it: denied: no", 1),
+    ] {
+        let (result, heard, requests) = ask(vec![refused(status, reason, sentence)]).await;
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(expected) && error.starts_with("cannot reach"), "{reason}: {error}");
+        assert_eq!((heard.len(), requests), (0, times), "{reason}");
+    }
+    let passing = refused("502 Bad Gateway", "unreachable", "not yet");
+    let (result, _, requests) = ask(vec![passing, saying("ok")]).await;
+    assert_eq!((result.unwrap().text.as_str(), requests), ("ok", 2));
+}
+
+#[tokio::test]
 async fn without_a_key_there_is_no_authorization() {
-    let mut server = Server::playing(vec![saying("ok")]).await;
-    let provider = OpenAi::new(&server.base_url, false, "m".to_owned(), None, impatient()).unwrap();
+    let mut server = Server::playing(vec![saying("ok")]);
+    let base = "http://127.0.0.1:8080/v1";
+    let egress = Egress::new(&server.socket);
+    let provider = OpenAi::new(egress, base, false, "m".to_owned(), None, impatient()).unwrap();
     let (sender, _pieces) = mpsc::channel(8);
     provider.complete(&request(), Deltas::new(sender)).await.unwrap();
     let Seen::Request(head, _) = server.next().await else { panic!("no request") };
-    assert!(
-        !head.contains("authorization") && head.contains(&format!("host: {}", server.authority)),
-        "{head}"
-    );
+    assert!(head.starts_with("post http://127.0.0.1:8080/v1/chat/completions http/1.1"), "{head}");
+    assert!(!head.contains("authorization") && head.contains("host: 127.0.0.1:8080"), "{head}");
 }

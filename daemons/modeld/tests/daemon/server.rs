@@ -1,11 +1,12 @@
-//! A model server that does what a test tells it, byte by byte, one connection after the other.
+//! `egressd` with a model server behind it, which does what a test tells it, byte by byte, one connection after the other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
 
 /// Fails a test that would otherwise wait for ever; nothing that works takes nearly as long.
@@ -33,18 +34,22 @@ pub(crate) enum Seen {
     HungUp,
 }
 
+/// Where the model server would be. Nobody is there: all there is is the socket of `egressd`.
+pub(crate) const BASE_URL: &str = "https://models.example/v1";
+
 /// The server; it ends with the test.
 pub(crate) struct Server {
-    pub(crate) base_url: String,
-    pub(crate) authority: String,
+    pub(crate) socket: PathBuf,
+    _directory: tempfile::TempDir,
     seen: mpsc::UnboundedReceiver<Seen>,
 }
 
 impl Server {
     /// Plays one of `scripts` on each connection, the last one for all that follow.
-    pub(crate) async fn playing(scripts: Vec<Vec<Act>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let authority = listener.local_addr().unwrap().to_string();
+    pub(crate) fn playing(scripts: Vec<Vec<Act>>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("models.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
         let (sender, seen) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut turn = 0;
@@ -54,7 +59,7 @@ impl Server {
                 tokio::spawn(play(stream, script, sender.clone()));
             }
         });
-        Self { base_url: format!("http://{authority}/v1"), authority, seen }
+        Self { socket, _directory: directory, seen }
     }
 
     pub(crate) async fn next(&mut self) -> Seen {
@@ -69,7 +74,10 @@ impl Server {
     }
 }
 
-async fn play(mut stream: TcpStream, script: Vec<Act>, seen: mpsc::UnboundedSender<Seen>) -> Option<()> {
+async fn play(mut stream: UnixStream, script: Vec<Act>, seen: mpsc::UnboundedSender<Seen>) -> Option<()> {
+    let mut hello = [0; 3];
+    stream.read_exact(&mut hello).await.ok()?;
+    assert_eq!(&hello, b"{}\0", "a daemon is known by its socket and says nothing else first");
     let mut bytes = Vec::new();
     let (head, start) = loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {

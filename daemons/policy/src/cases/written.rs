@@ -84,6 +84,7 @@ fn judged(table: &Table<'_>) -> Option<Judged> {
     };
     let paths = table.strings("paths").unwrap_or_default();
     let size = table.size("size").unwrap_or(1);
+    let like = like(table, size);
     let arguments = arguments(table, phase, &paths);
     let roles = pairs(table, "roles", &Role::ALL, Role::word);
     let origins = pairs(table, "origins", &Origin::ALL, Origin::word);
@@ -114,10 +115,12 @@ fn judged(table: &Table<'_>) -> Option<Judged> {
     judged.flow.origins = origins?.into_iter().collect();
     judged.flow.findings = findings.into_iter().map(|word| Finding { text: word.clone(), word }).collect();
     judged.taint = taint;
-    judged.bearer = sandboxed
-        .then(|| Bearer { unit: "testudo-sandbox@case.service".to_owned(), invocation: "0".repeat(32) });
+    judged.bearer = sandboxed.then(|| Bearer {
+        unit: "testudo-sandbox-workshop@case.service".to_owned(),
+        invocation: "0".repeat(32),
+    });
     if phase == Phase::Apply {
-        judged.changes = paths.into_iter().map(|path| change(path, size)).collect();
+        judged.changes = paths.into_iter().map(|path| ChangeSummary { path, ..like.clone() }).collect();
     }
     Some(judged)
 }
@@ -141,8 +144,25 @@ fn arguments(table: &Table<'_>, phase: Phase, paths: &[String]) -> Option<Map<St
     Some(arguments)
 }
 
-fn change(path: String, size: u64) -> ChangeSummary {
-    ChangeSummary { path, kind: "add".to_owned(), size, mode: Some(0o644), sha256: None, target: None }
+/// What every change of a case is like but for its path: a new plain file of one line, unless it is said otherwise.
+fn like(table: &Table<'_>, size: u64) -> ChangeSummary {
+    let kinds = ["add", "modify", "delete", "mkdir", "rmdir", "symlink", "mode", "rename"];
+    let kind = table.word("kind", &kinds).unwrap_or_else(|| "add".to_owned());
+    let executable = table.boolean("executable").unwrap_or_default();
+    let binary = table.boolean("binary").unwrap_or_default();
+    let lines = table.integer("lines", 0..=1_000_000).map_or(1, u64::from);
+    let repository = table.boolean("repository").unwrap_or_default();
+    let is_file = matches!(kind.as_str(), "add" | "modify" | "rename");
+    ChangeSummary {
+        size,
+        mode: Some(if executable { 0o755 } else { 0o644 }),
+        sha256: is_file.then(|| "0".repeat(64)),
+        lines: (!binary).then_some(lines),
+        repository: repository.then(|| ".".to_owned()),
+        from: table.string("from"),
+        kind,
+        ..ChangeSummary::default()
+    }
 }
 
 fn taint(table: &Table<'_>) -> Labels {

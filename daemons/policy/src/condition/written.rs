@@ -8,6 +8,8 @@ use testudo::declaration::Role;
 use testudo::flow::Origin;
 
 use super::{ANY_FINDING, Condition, Which};
+use crate::change;
+use crate::outward::Outward;
 use crate::pattern::Patterns;
 use crate::provenance::FINDINGS;
 use crate::tag::is_requester;
@@ -30,6 +32,10 @@ impl Condition {
                     .ok_or_else(|| unknown("requester", word, &["agentd", "operator", "operator:NAME"]))
             }),
             paths: paths(table),
+            destinations: read(table, "destination", |word| {
+                Outward::parse(word).map_err(|error| error.to_string())
+            }),
+            listed: table.boolean("listed"),
             flow: findings(table),
             origins: origins(table),
             taint: read(table, "taint", |word| {
@@ -37,6 +43,8 @@ impl Condition {
             }),
             private: table.boolean("private"),
             tags: free(table, "tag"),
+            max_lines: change::max_lines(table),
+            changes: words(table, "change", &change::known()),
         };
         table.finish();
         condition

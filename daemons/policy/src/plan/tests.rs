@@ -5,7 +5,7 @@ use testudo::plan::Step;
 use testudo::verdict::Reason;
 
 pub(crate) fn bearer() -> Bearer {
-    Bearer { unit: "testudo-sandbox@1.service".into(), invocation: "aa".into() }
+    Bearer { unit: "testudo-sandbox-workshop@1.service".into(), invocation: "aa".into() }
 }
 
 fn judged(tool: &str, arguments: Value, phase: Phase) -> Judged {
@@ -31,6 +31,7 @@ pub(crate) fn writing(path: &str) -> Step {
         mode: Some(0o644),
         sha256: Some("00".into()),
         target: None,
+        ..ChangeSummary::default()
     };
     let mut application = judged("fs.write", arguments.clone(), Phase::Apply);
     application.changes = vec![change];

@@ -1,12 +1,14 @@
 //! The judgement: the origin of every argument of a call, and the findings that rules match.
 //!
 //! Each finding only ever speaks against a call, so none depends on another. What looks around, and what runs
-//! contained, is never found against: what it writes is decided a second time, as a change to files.
+//! contained, is never found against: what it writes is decided a second time, as a change to files. Nor is a
+//! connection that was decided with its call.
 
 use std::collections::BTreeMap;
 
 use testudo::action::{Effect, Judged, Phase};
 use testudo::declaration::Role;
+use testudo::egress::is_listed;
 use testudo::flow::{Finding, Flow, Origin};
 
 use super::content::Content;
@@ -42,7 +44,11 @@ pub(super) fn flow(session: &Session, judged: &Judged) -> Flow {
     hearing.origins();
     let effects = &judged.declaration.effects;
     let looks = effects.iter().all(|effect| *effect == Effect::Read);
-    if judged.declaration.contained || judged.action.phase == Phase::Apply || looks {
+    if judged.declaration.contained
+        || judged.action.phase == Phase::Apply
+        || looks
+        || is_listed(&judged.action)
+    {
         return hearing.flow;
     }
     if session.text.messages() == 0 && !hearing.outward {

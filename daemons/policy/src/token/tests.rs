@@ -80,7 +80,7 @@ fn nothing_else_is_covered() {
     let call = issue(&mint, vec![calling("a")]).remove(0);
     let changes: [(&str, Change<Presented>); 8] = [
         ("no sandbox", |p| p.bearer = None),
-        ("another unit", |p| p.bearer.as_mut().unwrap().unit = "testudo-sandbox@2.service".into()),
+        ("another unit", |p| p.bearer.as_mut().unwrap().unit = "testudo-sandbox-workshop@2.service".into()),
         ("another invocation", |p| p.bearer.as_mut().unwrap().invocation = "bb".into()),
         ("another tool", |p| p.tool = "shell.run".into()),
         ("another action", |p| p.digest = "0".repeat(64)),

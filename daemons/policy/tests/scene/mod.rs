@@ -22,7 +22,7 @@ pub(crate) fn call(tool: &str, path: &str) -> Judged {
         requester: Principal::Daemon(Daemon::Agentd),
         change_set: None,
     };
-    let bearer = Bearer { unit: "testudo-sandbox@1.service".into(), invocation: "aa".into() };
+    let bearer = Bearer { unit: "testudo-sandbox-workshop@1.service".into(), invocation: "aa".into() };
     Judged { bearer: Some(bearer), ..Judged::new(action, "c-1") }
 }
 
@@ -40,6 +40,7 @@ pub(crate) fn apply(tool: &str, paths: &[&str]) -> Judged {
             mode: Some(0o644),
             sha256: None,
             target: None,
+            ..ChangeSummary::default()
         })
         .collect();
     judged

@@ -63,7 +63,7 @@ impl Desk {
             .with("parked", approval.parked);
         if let Err(error) = self.recorder.append(&record).await {
             if joined {
-                self.cancel(&approval.id).await?;
+                self.cancel(&approval.id, "policyd").await?;
             } else {
                 self.end(&approval.id, State::Withdrawn, "policyd", "it could not be recorded").await;
             }
@@ -132,11 +132,19 @@ impl Desk {
         Ok(rendering::worded(&entry, Depth::Whole))
     }
 
+    /// The tool that a question is about.
+    ///
+    /// # Errors
+    /// When there is no such question.
+    pub fn tool_of(&self, id: &str) -> Result<String, Fault> {
+        Ok(self.with_ledger(|ledger| ledger.find(id, i64::MIN))?.tool)
+    }
+
     /// Uses up a yes for the action with this digest, which is about to happen.
     ///
     /// # Errors
     /// When there is no such yes (any more): nothing may happen then.
-    pub async fn redeem(&self, id: &str, digest: &str) -> Result<(), Fault> {
+    pub async fn redeem(&self, id: &str, digest: &str, by: &str) -> Result<(), Fault> {
         let now = (self.clock)();
         self.leave_amendments_alone(id)?;
         match self.with_ledger_raw(|ledger| ledger.redeem(id, digest, now)) {
@@ -146,7 +154,7 @@ impl Desk {
                 self.sessions.passed(&entry.judged())
             }
             Err(error) => {
-                self.note_refused(id, "toold", &error.to_string()).await;
+                self.note_refused(id, by, &error.to_string()).await;
                 Err(fault(&error))
             }
         }
@@ -175,10 +183,10 @@ impl Desk {
     ///
     /// # Errors
     /// When there is no such question.
-    pub async fn cancel(&self, id: &str) -> Result<(), Fault> {
+    pub async fn cancel(&self, id: &str, by: &str) -> Result<(), Fault> {
         self.leave_amendments_alone(id)?;
         if self.with_ledger(|ledger| ledger.leave(id))? {
-            self.end(id, State::Withdrawn, "toold", "the call was cancelled").await;
+            self.end(id, State::Withdrawn, by, "the call was cancelled").await;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use testudo::action::{Effect, Judged, Phase};
 use testudo::approval::Scope;
 use testudo::change::ChangeSummary;
 use testudo::declaration::Role;
+use testudo::egress::CONNECT;
 use testudo::identity::Principal;
 use testudo::verdict::{Reason, Verdict};
 use testudo::visible;
@@ -46,6 +47,10 @@ pub(super) struct Change {
     kind: String,
     mode: Option<u32>,
     target: Option<String>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    repository: Option<String>,
 }
 
 impl Change {
@@ -57,6 +62,8 @@ impl Change {
             kind: kind.to_owned(),
             mode: change.mode,
             target: change.target.clone(),
+            from: change.from.clone(),
+            repository: change.repository.clone(),
         }
     }
 }
@@ -127,7 +134,14 @@ impl Shape {
             (Phase::Apply, 1) => "may change this path again",
             (Phase::Apply, _) => "may change these paths again",
         };
-        format!("{}{exactly} {does}", visible::line(&self.tool))
+        // What a connection may say is how something could leave, so it is said what may differ.
+        let freely = names(self.freely.iter().collect());
+        let freely = if self.tool != CONNECT || freely.is_empty() {
+            String::new()
+        } else {
+            format!(", with any {freely}")
+        };
+        format!("{}{exactly} {does}{freely}", visible::line(&self.tool))
     }
 
     /// Whether it is the same kind of action, whatever it is about: all that a careless lease would compare.
@@ -142,6 +156,9 @@ impl Shape {
 
 /// Free text may differ, and switches that decide nothing. Not for what runs programs: their input is a program too.
 fn is_free(judged: &Judged, name: &str) -> bool {
+    if judged.action.tool == CONNECT {
+        return is_look(&judged.action.arguments) && matches!(name, "path" | "query");
+    }
     let runs =
         judged.effects().contains(&Effect::Execute) || judged.declaration.effects.contains(&Effect::Execute);
     match judged.declaration.arguments.get(name) {
@@ -149,6 +166,15 @@ fn is_free(judged: &Judged, name: &str) -> bool {
         Some(Role::Content) => !runs,
         _ => false,
     }
+}
+
+/// Whether a connection can say nothing but its path and query, and that only to the server that it names: for a yes to
+/// a look is none to a tunnel, to a secret, to something sent, or to whoever listens on the way.
+fn is_look(connection: &Value) -> bool {
+    let says = |name: &str| connection.get(name).and_then(Value::as_str);
+    says("scheme") == Some("https")
+        && matches!(says("method"), Some("GET" | "HEAD"))
+        && ["secrets", "content"].iter().all(|name| connection.get(name).is_none())
 }
 
 fn asking(reasons: &[Reason]) -> BTreeSet<String> {

@@ -107,6 +107,7 @@ fn what_cannot_be_seen_is_written_out_everywhere() {
         mode: None,
         sha256: None,
         target: Some(hostile.into()),
+        ..ChangeSummary::default()
     }];
     judged.diff = Some(format!("+{hostile}\n"));
     judged.flow.findings = vec![Finding { word: "x".into(), text: hostile.into() }];

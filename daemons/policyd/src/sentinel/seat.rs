@@ -3,7 +3,9 @@
 use testudo::action::Judged;
 use testudo::config::Config;
 use testudo::daemon::{DaemonError, state_directory};
+use testudo::egress::{CONNECT, is_listed};
 use testudo::fault::Fault;
+use testudo::identity::{Daemon, Principal};
 use testudo::options::GivenOptions;
 use testudo::recorder::Recorder;
 use testudo::verdict::{Reason, Verdict};
@@ -72,6 +74,9 @@ impl Desk {
         judging: Judging,
     ) -> Result<Vec<Reason>, Fault> {
         let Some(sentinel) = &self.sentinel else { return Ok(Vec::new()) };
+        if is_judged_already(judged) {
+            return Ok(Vec::new());
+        }
         let mut spoken: Vec<Reason> = changes_security_md(judged).into_iter().collect();
         let Judging::Asked { parked } = judging else {
             spoken.extend(sentinel.would_ask(rules, judged, leaning));
@@ -116,6 +121,13 @@ impl Desk {
     pub(crate) fn plain_judges(&self) -> Vec<Judge> {
         self.book.in_force().set.judges().to_vec()
     }
+}
+
+/// Whether judges have nothing to say: a connection that was decided with its call was judged with it, and one of
+/// `modeld` is the judge's own, which would wait for itself.
+fn is_judged_already(judged: &Judged) -> bool {
+    let action = &judged.action;
+    is_listed(action) || (action.tool == CONNECT && action.requester == Principal::Daemon(Daemon::Modeld))
 }
 
 /// Reads the options `security` and `security_unread`: news of the rules that lie in the workspace.

@@ -2,34 +2,40 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AtFlags, Flock, FlockArg};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::symlinkat;
+use nix::unistd::{linkat, symlinkat};
 
 use super::plan::{Plan, staged};
-use super::{ApplyError, OWN_DIRECTORY, carry, check, journal};
+use super::{ApplyError, OWN_DIRECTORY, Place, carry, check, journal, repositories};
 use crate::changeset::{Change, ChangeKind, Proposal};
 use crate::client::Recovery;
 use crate::directory::Directory;
+use crate::history::{History, HistoryError};
+use crate::protocol::{Apply, Merge};
 
 /// The workspace, held by this process alone as long as the engine lives.
 pub(super) struct Engine {
     root: Directory,
     own: Directory,
+    /// None where no history is kept.
+    history: Option<History>,
     _lock: Flock<std::fs::File>,
     /// How many more steps are taken before a test's crash.
     #[cfg(test)]
     pub(super) steps_left: Option<u32>,
+    /// Told of every step before it is taken.
+    #[cfg(feature = "ablation")]
+    on_step: fn(),
 }
 
 impl Engine {
     /// Opens the workspace and waits until no other process applies anything to it.
-    pub(super) fn open(workspace: &Path) -> Result<Self, ApplyError> {
-        let failed = || ApplyError::io("open the workspace", workspace.display().to_string());
-        let root = Directory::open(workspace).map_err(failed())?;
+    pub(super) fn open(place: &Place) -> Result<Self, ApplyError> {
+        let failed = || ApplyError::io("open the workspace", place.workspace.display().to_string());
+        let root = Directory::open(&place.workspace).map_err(failed())?;
         match mkdirat(&root, OWN_DIRECTORY, Mode::S_IRWXU) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => return Err(failed()(error.into())),
@@ -37,17 +43,23 @@ impl Engine {
         let own = root.enter(OsStr::new(OWN_DIRECTORY)).map_err(failed())?;
         let lock = own.try_clone_file().map_err(failed())?;
         let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| failed()(error.into()))?;
+        // Under the same lock, so it is ours alone as well.
+        let history = place.history.as_deref().map(History::open).transpose()?;
         Ok(Self {
             root,
             own,
+            history,
             _lock: lock,
             #[cfg(test)]
             steps_left: None,
+            #[cfg(feature = "ablation")]
+            on_step: place.on_step,
         })
     }
 
     /// Applies a verified proposal; true if that had been done before.
-    pub(super) fn apply(&mut self, id: &str, digest: &str, proposal: &Proposal) -> Result<bool, ApplyError> {
+    pub(super) fn apply(&mut self, apply: &Apply, proposal: &Proposal, now: i64) -> Result<bool, ApplyError> {
+        let (id, digest) = (apply.id.as_str(), apply.digest.as_str());
         // Whatever an earlier process left is finished first, as it may be what the bases refer to.
         self.recover(&[])?;
         if journal::failed_ids(&self.own)
@@ -64,16 +76,26 @@ impl Engine {
             Some(_) => return Err(ApplyError::Reused { id: id.to_owned() }),
             None => {}
         }
-        let plan = Plan::new(id, digest, &proposal.set)?;
+        let mut plan = Plan::new(id, digest, &proposal.set)?;
         check::unchanged(&self.root, &proposal.set)?;
+        check::alone(&self.root, &proposal.set, false)?;
+        check::said(&self.root, &proposal.set)?;
         let prepared = self.stage(id, proposal).and_then(|staging| {
+            self.step()?;
+            plan.history = self
+                .history
+                .as_ref()
+                .map(|history| history.prepare(apply, proposal, &self.root, now))
+                .transpose()?;
             check::unchanged(&self.root, &proposal.set)?;
+            check::alone(&self.root, &proposal.set, true)?;
+            check::said(&self.root, &proposal.set)?;
             self.step()?;
             journal::commit(&staging, &plan)?;
-            Ok(staging)
+            Ok((staging, plan))
         });
-        let staging = match prepared {
-            Ok(staging) => staging,
+        let (staging, plan) = match prepared {
+            Ok(prepared) => prepared,
             #[cfg(test)]
             Err(ApplyError::Stopped) => return Err(ApplyError::Stopped),
             Err(error) => {
@@ -147,7 +169,7 @@ impl Engine {
         let staging = journal::create_staging(&self.own, id).map_err(ApplyError::io("stage", id))?;
         for (number, change) in proposal.set.changes.iter().enumerate() {
             self.step()?;
-            stage_one(&staging, number, change, proposal)?;
+            stage_one(&self.root, &staging, number, change, proposal)?;
         }
         staging.sync().and_then(|()| self.own.sync()).map_err(ApplyError::io("stage", id))?;
         Ok(staging)
@@ -159,6 +181,23 @@ impl Engine {
             carry::out(&self.root, staging, operation)
                 .map_err(|source| ApplyError::Stuck { path: carry::path(operation).to_owned(), source })?;
         }
+        if let Some(pending) = &plan.history {
+            self.step()?;
+            let moved = match &self.history {
+                Some(history) => history.advance(pending).map_err(ApplyError::from),
+                None => Err(ApplyError::NoHistory),
+            };
+            match moved {
+                // Somebody else moved it or took it away; the workspace is complete, and must not stay stuck.
+                Err(error @ (ApplyError::History(HistoryError::Moved { .. }) | ApplyError::NoHistory)) => {
+                    eprintln!(
+                        "<2>the application {} is not in the history, and cannot be undone: {error}",
+                        plan.id
+                    );
+                }
+                other => other?,
+            }
+        }
         self.step()?;
         journal::note_applied(&self.own, &plan.id, &plan.digest).map_err(ApplyError::io("note", &plan.id))?;
         self.step()?;
@@ -167,9 +206,28 @@ impl Engine {
         journal::discard(&self.own, &plan.id).map_err(ApplyError::io("clean up after", &plan.id))
     }
 
+    /// What was applied lately, the newest first.
+    pub(super) fn merges(&mut self, limit: usize) -> Result<Vec<Merge>, ApplyError> {
+        self.recover(&[])?;
+        Ok(self.history.as_ref().ok_or(ApplyError::NoHistory)?.merges(limit)?)
+    }
+
+    /// What undoes an application, if the workspace is still as that left it.
+    pub(super) fn invert(&mut self, id: Option<&str>) -> Result<(Merge, Proposal), ApplyError> {
+        self.recover(&[])?;
+        let (merge, Proposal { set, contents }) =
+            self.history.as_ref().ok_or(ApplyError::NoHistory)?.invert(id)?;
+        check::unchanged(&self.root, &set)?;
+        let found = repositories(&set.changes, &self.root)
+            .map_err(ApplyError::io("look for repositories in", "the workspace"))?;
+        Ok((merge, Proposal { set: set.with_repositories(found), contents }))
+    }
+
     /// Where a test may crash.
     #[cfg(test)]
     fn step(&mut self) -> Result<(), ApplyError> {
+        #[cfg(feature = "ablation")]
+        (self.on_step)();
         match &mut self.steps_left {
             Some(0) => Err(ApplyError::Stopped),
             Some(left) => {
@@ -180,7 +238,18 @@ impl Engine {
         }
     }
 
-    #[cfg(not(test))]
+    #[cfg(all(not(test), feature = "ablation"))]
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::needless_pass_by_ref_mut,
+        reason = "the twin of what tests use"
+    )]
+    fn step(&mut self) -> Result<(), ApplyError> {
+        (self.on_step)();
+        Ok(())
+    }
+
+    #[cfg(not(any(test, feature = "ablation")))]
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,
@@ -193,6 +262,7 @@ impl Engine {
 }
 
 fn stage_one(
+    root: &Directory,
     staging: &Directory,
     number: usize,
     change: &Change,
@@ -204,7 +274,15 @@ fn stage_one(
         (ChangeKind::Symlink, Some(target)) => {
             symlinkat(target.as_str(), staging, place.as_str()).map_err(|error| failed(error.into()))
         }
-        (ChangeKind::Add | ChangeKind::Modify, _) => {
+        (ChangeKind::Rename, _) if change.offset.is_none() => {
+            let from = change.from.as_deref().unwrap_or_default();
+            let (directory, last) = check::parent(root, from)
+                .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
+                .map_err(ApplyError::io("stage", from))?;
+            linkat(&directory, last, staging, place.as_str(), AtFlags::empty())
+                .map_err(|error| failed(error.into()))
+        }
+        (ChangeKind::Add | ChangeKind::Modify | ChangeKind::Rename, _) => {
             let content = proposal.new_content(change).ok_or_else(|| ApplyError::Invalid {
                 path: change.path.clone(),
                 why: "its content is missing",

@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::limits::Limits;
@@ -27,7 +27,20 @@ impl Case {
         fs::write(work.join("becomes-dir"), "a file").unwrap();
         fs::write(work.join("script"), "#!/bin/sh").unwrap();
         symlink("edited", work.join("link")).unwrap();
+        fs::write(work.join("kept/moves"), "as it is").unwrap();
+        fs::write(work.join("tale"), "one\ntwo\nthree\nfour\nfive\n").unwrap();
+        fs::create_dir(work.join("empty")).unwrap();
+        fs::write(work.join("binary"), [0, 159, 146, 150]).unwrap();
 
+        fs::create_dir(upper.join("kept")).unwrap();
+        whiteout(&upper.join("kept/moves"));
+        whiteout(&upper.join("empty"));
+        fs::create_dir(upper.join("new")).unwrap();
+        fs::write(upper.join("new/moved"), "as it is").unwrap();
+        fs::set_permissions(upper.join("new/moved"), fs::Permissions::from_mode(0o755)).unwrap();
+        whiteout(&upper.join("tale"));
+        fs::write(upper.join("tale2"), "one\ntwo\nthree\nfour\nsix\n").unwrap();
+        fs::write(upper.join("binary"), [255, 0, 1]).unwrap();
         fs::write(upper.join("edited"), "after").unwrap();
         fs::write(upper.join("script"), "#!/bin/sh").unwrap();
         fs::set_permissions(upper.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -52,12 +65,20 @@ impl Case {
         self.place.path().join("work")
     }
 
+    fn place(&self) -> Place {
+        Place::new(self.work(), Some(self.place.path().join("history.git")))
+    }
+
+    fn history(&self) -> Vec<Merge> {
+        self.engine().merges(9).unwrap()
+    }
+
     fn engine(&self) -> Engine {
-        Engine::open(&self.work()).unwrap()
+        Engine::open(&self.place()).unwrap()
     }
 
     fn apply(&self, engine: &mut Engine) -> Result<bool, ApplyError> {
-        engine.apply("id", &self.digest, &self.proposal)
+        engine.apply(&named("id", &self.digest), &self.proposal, 0)
     }
 
     /// Everything in the workspace but the runner's own directory: path, mode, content.
@@ -78,7 +99,7 @@ impl Case {
                     pending.push(path);
                     "directory".to_owned()
                 } else {
-                    fs::read_to_string(&path).unwrap()
+                    String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
                 };
                 let mode = if about.is_symlink() { 0 } else { about.permissions().mode() & 0o7777 };
                 state.push((name, mode, content));
@@ -87,6 +108,10 @@ impl Case {
         state.sort();
         state
     }
+}
+
+fn named(id: &str, digest: &str) -> Apply {
+    Apply { id: id.to_owned(), digest: digest.to_owned(), origin: None }
 }
 
 fn whiteout(path: &Path) {
@@ -98,6 +123,7 @@ fn expected() -> Vec<String> {
     [
         "becomes-dir directory",
         "becomes-dir/x x",
+        "binary \u{fffd}\0\u{1}",
         "dir a file now",
         "edited after",
         "kept directory",
@@ -106,7 +132,9 @@ fn expected() -> Vec<String> {
         "new/deep directory",
         "new/deep/file fresh",
         "new/link deep/file",
+        "new/moved as it is",
         "script #!/bin/sh",
+        "tale2 one\ntwo\nthree\nfour\nsix\n",
     ]
     .map(str::to_owned)
     .to_vec()
@@ -120,10 +148,84 @@ fn every_kind_of_change_is_applied() {
     let plain: Vec<String> = state.iter().map(|(path, _, content)| format!("{path} {content}")).collect();
     assert_eq!(plain, expected());
     let mode = |path: &str| state.iter().find(|(name, ..)| name == path).unwrap().1;
-    assert_eq!((mode("script"), mode("new/deep")), (0o755, 0o555));
+    assert_eq!((mode("script"), mode("new/deep"), mode("new/moved")), (0o755, 0o555, 0o755));
     let own: Vec<_> =
         fs::read_dir(case.work().join(OWN_DIRECTORY)).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(own, ["applied"], "nothing is left but the list");
+}
+
+#[test]
+fn renames_are_found_and_move_the_file_itself() {
+    let case = Case::new();
+    let renames: Vec<(&str, &str)> = case
+        .proposal
+        .set
+        .changes
+        .iter()
+        .filter_map(|change| Some((change.from.as_deref()?, change.path.as_str())))
+        .collect();
+    assert_eq!(renames, [("kept/moves", "new/moved"), ("tale", "tale2")]);
+    let inode =
+        |path: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(case.work().join(path)).unwrap());
+    let before = inode("kept/moves");
+    case.apply(&mut case.engine()).unwrap();
+    assert_eq!(inode("new/moved"), before);
+}
+
+#[test]
+fn everything_is_undone_exactly_and_the_undoing_too() {
+    let case = Case::new();
+    let untouched = case.state();
+    case.apply(&mut case.engine()).unwrap();
+    let done = case.state();
+    for (id, state) in [("undo", &untouched), ("redo", &done)] {
+        let latest = case.history().into_iter().next().unwrap().application;
+        let (merge, proposal) = case.engine().invert(Some(&latest)).unwrap();
+        let digest = proposal.set.digest().unwrap();
+        let manifest = proposal.set.canonical().unwrap();
+        assert!(Proposal::verified(&manifest, proposal.contents.clone(), &digest).is_ok());
+        let origin = crate::protocol::Origin { undoes: Some(merge.application), ..Default::default() };
+        let apply = Apply { origin: Some(origin), ..named(id, &digest) };
+        case.engine().apply(&apply, &proposal, 0).unwrap();
+        assert_eq!(&case.state(), state, "{id}");
+    }
+    let undone: Vec<_> =
+        case.history().into_iter().map(|merge| (merge.application, merge.undone_by)).collect();
+    let expected = [("redo", None), ("undo", Some("redo")), ("id", None)];
+    assert_eq!(undone, expected.map(|(id, by)| (id.to_owned(), by.map(str::to_owned))));
+}
+
+#[test]
+fn what_was_touched_since_is_not_undone() {
+    type Edit = fn(&Path);
+    let edits: [(&str, Edit); 4] = [
+        ("edited", |work| fs::write(work.join("edited"), "by hand").unwrap()),
+        ("new/moved", |work| fs::remove_file(work.join("new/moved")).unwrap()),
+        ("tale", |work| fs::write(work.join("tale"), "a new one").unwrap()),
+        ("gone", |work| symlink("edited", work.join("gone")).unwrap()),
+    ];
+    for (at, edit) in edits {
+        let case = Case::new();
+        case.apply(&mut case.engine()).unwrap();
+        edit(&case.work());
+        match case.engine().invert(None) {
+            Err(ApplyError::Conflict { path, .. }) => assert_eq!(path, at),
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_in_the_history_is_not_applied() {
+    let case = Case::new();
+    let before = case.state();
+    let place = case.place.path().join("history.git");
+    drop(case.engine());
+    fs::remove_dir_all(place.join("objects")).unwrap();
+    fs::write(place.join("objects"), "no directory").unwrap();
+    assert!(matches!(case.apply(&mut case.engine()), Err(ApplyError::History(_))));
+    assert_eq!(case.state(), before);
+    assert!(journal::staged_ids(&case.engine().own).unwrap().is_empty());
 }
 
 #[test]
@@ -135,7 +237,7 @@ fn the_same_id_is_applied_once() {
     assert_eq!(fs::read_to_string(case.work().join("edited")).unwrap(), "and edited by hand");
     let other = Proposal::default();
     let digest = other.set.digest().unwrap();
-    assert!(matches!(case.engine().apply("id", &digest, &other), Err(ApplyError::Reused { .. })));
+    assert!(matches!(case.engine().apply(&named("id", &digest), &other, 0), Err(ApplyError::Reused { .. })));
 }
 
 #[test]
@@ -162,6 +264,7 @@ fn a_crash_at_any_step_leaves_all_or_nothing_and_never_twice() {
         let applied = journal::applied(&case.engine().own, "id").unwrap().is_some();
         let state = case.state();
         let plain: Vec<String> = state.iter().map(|(path, _, content)| format!("{path} {content}")).collect();
+        assert_eq!(case.history().len(), usize::from(applied), "crash at step {steps}");
         if applied {
             committed += 1;
             assert_eq!(plain, expected(), "crash at step {steps}");
@@ -179,7 +282,7 @@ fn recovery_does_not_undo_what_came_after_the_change() {
     // Crash when everything is carried out, and only the note is missing.
     let operations = Plan::new("id", &case.digest, &case.proposal.set).unwrap().operations.len();
     let mut engine = case.engine();
-    let staging = 1 + case.proposal.set.changes.len() + 1;
+    let staging = 1 + case.proposal.set.changes.len() + 2;
     engine.steps_left = Some(u32::try_from(staging + operations).unwrap());
     assert!(matches!(case.apply(&mut engine), Err(ApplyError::Unfinished(_))));
     drop(engine);
@@ -193,7 +296,14 @@ fn recovery_does_not_undo_what_came_after_the_change() {
 #[test]
 fn a_workspace_that_changed_meanwhile_is_a_conflict_and_stays() {
     type Edit = fn(&Path);
-    let edits: [(&str, Edit); 7] = [
+    let edits: [(&str, Edit); 11] = [
+        ("kept/moves", |work| fs::write(work.join("kept/moves"), "other").unwrap()),
+        ("kept/moves", |work| {
+            fs::remove_file(work.join("kept/moves")).unwrap();
+            symlink("../edited", work.join("kept/moves")).unwrap();
+        }),
+        ("tale2", |work| fs::write(work.join("tale2"), "taken").unwrap()),
+        ("empty/x", |work| fs::write(work.join("empty/x"), "came in").unwrap()),
         ("edited", |work| fs::write(work.join("edited"), "other").unwrap()),
         ("edited", |work| fs::remove_file(work.join("edited")).unwrap()),
         ("edited", |work| {

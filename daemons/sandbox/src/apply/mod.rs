@@ -1,41 +1,76 @@
 //! Puts an approved change set into the workspace: all of it or nothing, once only, whatever happens meanwhile.
 //!
 //! ```text
-//! check ─▶ stage ─▶ check again ─▶ journal ─▶ carry out ─▶ note as applied ─▶ forget
-//!   └─ conflict: nothing touched       │  └────────── crash: recovery goes on ──────┘
-//!                                      └─ crash before: recovery discards
+//! check ─▶ stage ─▶ prepare its commit ─▶ check again ─▶ journal ─▶ carry out ─▶ move the history ─▶ note ─▶ forget
+//!   └─ conflict: nothing touched                            │  └────────── crash: recovery goes on ──────────┘
+//!                                                           └─ crash before: recovery discards
 //! ```
 //! Everything of it lies in `WORKSPACE/.testudo`, on the workspace's own file system, so that each step
 //! is a rename. The journal's rename into place is the moment of decision. A plan that a changed workspace makes
-//! impossible is set aside in `failed-ID`, so that it does not stop later ones. Start with [`serve`], then `engine`.
+//! impossible is set aside in `failed-ID`, so that it does not stop later ones. What cannot be kept in the history is
+//! not applied. Start with [`serve`], then `engine`.
 
 mod carry;
 mod check;
 mod engine;
 mod journal;
 mod plan;
+mod repository;
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::bulk::Bounds;
 use crate::changeset::{Proposal, ProposalError};
 use crate::client::Recovery;
+use crate::history::HistoryError;
 use crate::memfd;
 use crate::protocol::{self, Reply, Request, valid_id};
 use crate::wire::{Connection, Message};
 use crate::zygote::{ZygoteError, block_sigterm, next};
 
+pub(crate) use check::parent;
 use engine::Engine;
+pub(crate) use repository::repositories;
 
 /// The directory in the workspace that belongs to this runner; tools neither see nor change it.
 pub(crate) const OWN_DIRECTORY: &str = ".testudo";
 
 const BAD_ID: &str = "the id is no plain name of 1 to 128 characters, or begins with `failed-`";
 
+/// Most applications of the history in one answer, so that it fits a frame.
+const MOST_MERGES: usize = 500;
+
 /// Largest manifest and contents that are accepted, in bytes.
 const MOST_MANIFEST: u64 = 64 * 1024 * 1024;
 const MOST_CONTENTS: u64 = 1024 * 1024 * 1024;
+
+/// Where the runner works.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The workspace, writable.
+    pub workspace: PathBuf,
+    /// Its history, a git repository that is made where there is none; without it nothing can be undone.
+    pub history: Option<PathBuf>,
+    /// Told of every step of an application before it is taken, so that a harness can end the runner there.
+    #[cfg(feature = "ablation")]
+    pub on_step: fn(),
+}
+
+impl Place {
+    /// A runner's place.
+    pub fn new(workspace: PathBuf, history: Option<PathBuf>) -> Self {
+        Self {
+            workspace,
+            history,
+            #[cfg(feature = "ablation")]
+            on_step: || (),
+        }
+    }
+}
 
 /// Why a change set was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +93,10 @@ pub(crate) enum ApplyError {
     Stuck { path: String, source: io::Error },
     #[error("cannot complete the application: {0}")]
     Unfinished(Box<ApplyError>),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("cannot read the history: none is kept here")]
+    NoHistory,
     #[error("cannot apply the changes again: {id} was begun, could not be completed and was set aside")]
     SetAside { id: String },
     #[cfg(test)]
@@ -89,10 +128,10 @@ impl ApplyError {
 ///
 /// # Errors
 /// The connection breaks. Whatever is wrong with the workspace is told to the client instead.
-pub fn serve(stream: UnixStream, workspace: &Path) -> Result<(), ZygoteError> {
+pub fn serve(stream: UnixStream, place: &Place) -> Result<(), ZygoteError> {
     let signals = block_sigterm().map_err(ZygoteError::Wait)?;
     let mut connection = Connection::new(stream);
-    match Engine::open(workspace).and_then(|mut engine| engine.recover(&[])) {
+    match Engine::open(place).and_then(|mut engine| engine.recover(&[])) {
         Ok(recovery) => {
             for id in &recovery.completed {
                 eprintln!("<5>completed the interrupted application {id}");
@@ -110,22 +149,43 @@ pub fn serve(stream: UnixStream, workspace: &Path) -> Result<(), ZygoteError> {
                 return Err(error);
             }
         };
-        connection.send(&answer(workspace, message), &[])?;
+        let (reply, bulk) = answer(place, message);
+        let bulk: Vec<_> = bulk.iter().map(AsFd::as_fd).collect();
+        connection.send(&reply, &bulk)?;
     }
 }
 
-fn answer(workspace: &Path, message: Message) -> Reply {
-    match serde_json::from_slice(&message.frame) {
+fn answer(place: &Place, message: Message) -> (Reply, Vec<OwnedFd>) {
+    let request = serde_json::from_slice(&message.frame);
+    if let Ok(Request::Invert { id }) = request {
+        return invert(place, id.as_deref())
+            .unwrap_or_else(|error| (Reply::Refused { call: None, reason: error.to_string() }, Vec::new()));
+    }
+    (plainly(place, request, message), Vec::new())
+}
+
+/// Answers what has nothing to hand over.
+fn plainly(place: &Place, request: serde_json::Result<Request>, message: Message) -> Reply {
+    match request {
         Err(error) => Reply::Refused { call: None, reason: format!("cannot read the request: {error}") },
-        Ok(Request::Hello {} | Request::Run(_) | Request::Probe {}) => Reply::Refused {
-            call: None,
-            reason: "cannot run calls here: this runner only applies changes".to_owned(),
-        },
+        Ok(Request::History { limit }) => {
+            let limit = usize::from(limit).min(MOST_MERGES);
+            match Engine::open(place).and_then(|mut engine| engine.merges(limit)) {
+                Ok(merges) => Reply::History { merges },
+                Err(error) => Reply::Refused { call: None, reason: error.to_string() },
+            }
+        }
+        Ok(Request::Hello {} | Request::Run(_) | Request::Probe {} | Request::Invert { .. }) => {
+            Reply::Refused {
+                call: None,
+                reason: "cannot run calls here: this runner only applies changes".to_owned(),
+            }
+        }
         Ok(Request::Recover { about }) if !about.iter().all(|id| fits(id)) => {
             Reply::Refused { call: None, reason: format!("cannot recover: {BAD_ID}") }
         }
         Ok(Request::Recover { about }) => {
-            match Engine::open(workspace).and_then(|mut engine| engine.recover(&about)) {
+            match Engine::open(place).and_then(|mut engine| engine.recover(&about)) {
                 Ok(Recovery { completed, discarded, failed }) => {
                     Reply::Recovered { completed, discarded, failed }
                 }
@@ -134,7 +194,7 @@ fn answer(workspace: &Path, message: Message) -> Reply {
         }
         Ok(Request::Apply(request)) => {
             let id = request.id.clone();
-            match apply(workspace, &request, message) {
+            match apply(place, &request, message) {
                 Ok((changes, already)) => Reply::Applied { id, changes, already },
                 Err(ApplyError::Conflict { path, message }) => Reply::Conflict { id, path, message },
                 Err(error @ (ApplyError::Unfinished(_) | ApplyError::SetAside { .. })) => {
@@ -151,7 +211,27 @@ fn fits(id: &str) -> bool {
     valid_id(id) && !id.starts_with(journal::FAILED)
 }
 
-fn apply(workspace: &Path, request: &protocol::Apply, message: Message) -> Result<(usize, bool), ApplyError> {
+/// Makes the proposal that undoes an application.
+fn invert(place: &Place, id: Option<&str>) -> Result<(Reply, Vec<OwnedFd>), ApplyError> {
+    let (merge, proposal) = match Engine::open(place).and_then(|mut engine| engine.invert(id)) {
+        Err(ApplyError::Conflict { path, message }) => {
+            let id = id.unwrap_or_default().to_owned();
+            return Ok((Reply::Conflict { id, path, message }, Vec::new()));
+        }
+        made => made?,
+    };
+    let digest = proposal.set.digest().map_err(ProposalError::from)?;
+    let manifest = proposal.set.canonical().map_err(ProposalError::from)?;
+    if let Some(reason) = Bounds::INVERSE.exceeded(manifest.len() as u64, proposal.contents.len() as u64) {
+        return Ok((Reply::Refused { call: None, reason }, Vec::new()));
+    }
+    let sealed =
+        |name, bytes: &[u8]| memfd::sealed(name, bytes).map_err(ApplyError::io("hand over", "the changes"));
+    let bulk = vec![sealed(c"manifest", &manifest)?, sealed(c"contents", &proposal.contents)?];
+    Ok((Reply::Inverse { of: Box::new(merge), digest }, bulk))
+}
+
+fn apply(place: &Place, request: &protocol::Apply, message: Message) -> Result<(usize, bool), ApplyError> {
     if !fits(&request.id) {
         return Err(ApplyError::Request(BAD_ID));
     }
@@ -163,6 +243,8 @@ fn apply(workspace: &Path, request: &protocol::Apply, message: Message) -> Resul
     let contents =
         memfd::read_sealed(contents, MOST_CONTENTS).map_err(ApplyError::io("read", "the contents"))?;
     let proposal = Proposal::verified(&manifest, contents, &request.digest)?;
-    let already = Engine::open(workspace)?.apply(&request.id, &request.digest, &proposal)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let already = Engine::open(place)?.apply(request, &proposal, now)?;
     Ok((proposal.set.changes.len(), already))
 }

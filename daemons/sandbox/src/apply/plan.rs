@@ -3,6 +3,7 @@
 //! The order makes each one possible: directories that change are opened up, old entries move out of the
 //! way, directories go and come, new entries move in, and permissions get their final value last.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApplyError, OWN_DIRECTORY};
 use crate::changeset::{BaseKind, Change, ChangeKind, ChangeSet};
 use crate::directory::target_stays_inside;
+use crate::history::Pending;
 
 /// One step that gives the same result when it is done again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub(super) struct Plan {
     pub(super) id: String,
     pub(super) digest: String,
     pub(super) operations: Vec<Operation>,
+    /// Its commit, made already; none where no history is kept.
+    #[serde(default)]
+    pub(super) history: Option<Pending>,
 }
 
 /// The name under which the entry of a change is staged.
@@ -46,6 +51,7 @@ impl Plan {
     pub(super) fn new(id: &str, digest: &str, set: &ChangeSet) -> Result<Self, ApplyError> {
         let (mut first, mut gone, mut made, mut put, mut last) = (vec![], vec![], vec![], vec![], vec![]);
         let mut emptied = vec![];
+        let mut moved = BTreeSet::new();
         let mut previous: Option<&Change> = None;
         for (number, change) in set.changes.iter().enumerate() {
             validate(change)?;
@@ -63,6 +69,18 @@ impl Plan {
                 ChangeKind::Add | ChangeKind::Modify | ChangeKind::Symlink => {
                     put.push(Operation::Put { path, staged: staged(number) });
                 }
+                ChangeKind::Rename => {
+                    let from =
+                        change.from.clone().ok_or_else(|| invalid("it lacks the place it comes from"))?;
+                    if !moved.insert(from.clone()) {
+                        return Err(invalid("it is renamed twice"));
+                    }
+                    gone.push(Operation::Remove { path: from, kept: format!("old-{number}") });
+                    put.push(Operation::Put { path: path.clone(), staged: staged(number) });
+                    // Staged is a second name of the file itself, whose mode no earlier step may touch.
+                    let mode = change.mode.ok_or_else(|| invalid("it lacks a mode"))?;
+                    last.push(Operation::SetMode { path, mode });
+                }
                 ChangeKind::Mkdir => {
                     let mode = change.mode.ok_or_else(|| invalid("it lacks a mode"))?;
                     made.push(Operation::MakeDirectory { path: path.clone() });
@@ -77,11 +95,15 @@ impl Plan {
                 }
             }
         }
+        if let Some(twice) = set.changes.iter().find(|change| moved.contains(&change.path)) {
+            let why = "what is renamed is also changed";
+            return Err(ApplyError::Invalid { path: twice.path.clone(), why });
+        }
         // The deepest first, as its parents must still be reachable.
         emptied.reverse();
         last.reverse();
         let operations = [first, gone, emptied, made, put, last].concat();
-        Ok(Self { id: id.to_owned(), digest: digest.to_owned(), operations })
+        Ok(Self { id: id.to_owned(), digest: digest.to_owned(), operations, history: None })
     }
 }
 
@@ -93,28 +115,43 @@ fn replaces(before: ChangeKind, after: ChangeKind) -> bool {
 
 fn validate(change: &Change) -> Result<(), ApplyError> {
     let invalid = |why| Err(ApplyError::Invalid { path: change.path.clone(), why });
-    let mut parts = change.path.split('/');
-    if parts.any(|part| matches!(part, "" | "." | "..") || part.contains('\0') || part.len() > 255) {
-        return invalid("its path is not plainly within the workspace");
+    for path in [Some(&change.path), change.from.as_ref()].into_iter().flatten() {
+        let mut parts = path.split('/');
+        if parts.any(|part| matches!(part, "" | "." | "..") || part.contains('\0') || part.len() > 255) {
+            return invalid("its path is not plainly within the workspace");
+        }
+        if path.split('/').next() == Some(OWN_DIRECTORY) {
+            return invalid("the directory belongs to Testudo");
+        }
     }
-    if change.path.split('/').next() == Some(OWN_DIRECTORY) {
-        return invalid("the directory belongs to Testudo");
+    if change.from.is_some() != (change.kind == ChangeKind::Rename) {
+        return invalid("the manifest's entry contradicts itself");
     }
     if change.mode.is_some_and(|mode| mode & !0o777 != 0) {
         return invalid("its mode is more than permissions");
     }
     let content = change.sha256.is_some() && change.offset.is_some() && change.mode.is_some();
-    let based = change.base.is_some();
+    let kind = change.base.as_ref().map(|base| base.kind);
+    let based = kind.is_some();
+    // A directory makes room by its own removal, or stays.
+    let no_directory = kind != Some(BaseKind::Directory);
     let sound = match change.kind {
         ChangeKind::Add => content && !based,
-        ChangeKind::Modify => content && based,
+        ChangeKind::Modify => content && based && no_directory,
         ChangeKind::Symlink => {
             let depth = change.path.matches('/').count();
-            change.target.as_ref().is_some_and(|target| target_stays_inside(Path::new(target), depth))
+            let target = change.target.as_ref();
+            no_directory && target.is_some_and(|target| target_stays_inside(Path::new(target), depth))
         }
         ChangeKind::Mkdir => change.mode.is_some() && !based,
-        ChangeKind::Mode => change.mode.is_some() && based,
-        ChangeKind::Delete | ChangeKind::Rmdir => based,
+        ChangeKind::Mode => change.mode.is_some() && based && kind != Some(BaseKind::Symlink),
+        ChangeKind::Delete => based && no_directory,
+        ChangeKind::Rmdir => kind == Some(BaseKind::Directory),
+        ChangeKind::Rename => {
+            let base = change.base.as_ref().filter(|base| base.kind == BaseKind::File);
+            let same = base.is_some_and(|base| base.sha256 == change.sha256 && base.size == change.size);
+            change.mode.is_some() && base.is_some() && change.sha256.is_some() && (content || same)
+        }
     };
     if sound { Ok(()) } else { invalid("the manifest's entry contradicts itself") }
 }
@@ -122,18 +159,10 @@ fn validate(change: &Change) -> Result<(), ApplyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changeset::Base;
 
     fn mkdir(path: &str) -> Change {
-        Change {
-            path: path.to_owned(),
-            kind: ChangeKind::Mkdir,
-            mode: Some(0o755),
-            size: 0,
-            sha256: None,
-            offset: None,
-            target: None,
-            base: None,
-        }
+        Change::plain(path, ChangeKind::Mkdir, Some(0o755))
     }
 
     fn plan(changes: Vec<Change>) -> Result<Plan, ApplyError> {
@@ -159,6 +188,56 @@ mod tests {
             assert!(plan(vec![change]).is_err());
         }
         assert!(plan(vec![mkdir("a"), mkdir("a")]).is_err());
+        assert!(plan(vec![Change { from: Some("b".into()), ..mkdir("a") }]).is_err());
+    }
+
+    #[test]
+    fn what_was_there_fits_what_happens_to_it() {
+        use BaseKind::{Directory, File, Symlink};
+        use ChangeKind::{Delete, Mode, Modify, Rename, Rmdir};
+        for (kind, fitting) in [
+            (ChangeKind::Symlink, &[File, Symlink][..]),
+            (Modify, &[File, Symlink]),
+            (Delete, &[File, Symlink]),
+            (Rmdir, &[Directory]),
+            (Mode, &[File, Directory]),
+            (Rename, &[File]),
+        ] {
+            for was in [File, Symlink, Directory] {
+                let hash = Some("x".to_owned());
+                let change = Change {
+                    sha256: hash.clone(),
+                    offset: Some(0),
+                    target: (kind == ChangeKind::Symlink).then(|| "x".to_owned()),
+                    base: Some(Base { kind: was, mode: 0o755, size: 0, sha256: hash, offset: None }),
+                    from: (kind == Rename).then(|| "b".to_owned()),
+                    ..Change::plain("a", kind, Some(0o755))
+                };
+                assert_eq!(plan(vec![change]).is_ok(), fitting.contains(&was), "{kind:?} of {was:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rename_is_complete_plain_and_the_only_change_of_what_it_moves() {
+        let base =
+            Base { kind: BaseKind::File, mode: 0o644, size: 1, sha256: Some("x".into()), offset: None };
+        let rename = |from: &str, to: &str| Change {
+            from: Some(from.into()),
+            base: Some(base.clone()),
+            size: 1,
+            sha256: Some("x".into()),
+            ..Change::plain(to, ChangeKind::Rename, Some(0o644))
+        };
+        assert!(plan(vec![rename("a", "b")]).is_ok());
+        for from in ["../a", "/a", ".testudo/applied", ""] {
+            assert!(plan(vec![rename(from, "b")]).is_err(), "{from:?}");
+        }
+        assert!(plan(vec![rename("a", "b"), rename("a", "c")]).is_err());
+        assert!(plan(vec![rename("a", "b"), mkdir("a")]).is_err());
+        let other = Change { sha256: Some("y".into()), ..rename("a", "b") };
+        assert!(plan(vec![other]).is_err(), "other content must come along");
+        assert!(plan(vec![Change { base: None, ..rename("a", "b") }]).is_err());
     }
 
     #[test]

@@ -37,18 +37,19 @@ impl Case {
     }
 
     fn engine(&self) -> Engine {
-        Engine::open(&self.work()).unwrap()
+        Engine::open(&Place::new(self.work(), None)).unwrap()
     }
 
     fn apply(&self, id: &str, steps: Option<u32>) -> Result<bool, ApplyError> {
         let mut engine = self.engine();
         engine.steps_left = steps;
-        engine.apply(id, &self.digest, &self.proposal)
+        let apply = Apply { id: id.to_owned(), digest: self.digest.clone(), origin: None };
+        engine.apply(&apply, &self.proposal, 0)
     }
 
     /// Applies up to the moment when the first directory was made.
     fn crash_after_the_first_directory(&self) {
-        let before = u32::try_from(1 + self.proposal.set.changes.len() + 1 + 1).unwrap();
+        let before = u32::try_from(1 + self.proposal.set.changes.len() + 2 + 1).unwrap();
         assert!(matches!(self.apply("id", Some(before)), Err(ApplyError::Unfinished(_))));
         assert!(self.work().join("zz").is_dir() && !self.work().join("zz/n").exists());
     }
@@ -129,7 +130,7 @@ fn a_plan_that_cannot_be_replayed_is_set_aside_and_the_next_change_works() {
 #[test]
 fn a_parent_that_was_removed_meanwhile_does_not_block_either() {
     let case = Case::closing(0o755);
-    let first = 1 + case.proposal.set.changes.len() + 1;
+    let first = 1 + case.proposal.set.changes.len() + 2;
     // All three directories are there, the file is not.
     assert!(case.apply("id", Some(u32::try_from(first + 3).unwrap())).is_err());
     fs::remove_dir_all(case.work().join("zz")).unwrap();
@@ -144,7 +145,7 @@ fn a_directory_in_place_of_what_was_to_go_stays() {
     let staging = journal::create_staging(&case.engine().own, "del").unwrap();
     let operations =
         vec![super::super::plan::Operation::Remove { path: "zz/n".into(), kept: "old-0".into() }];
-    let plan = Plan { id: "del".into(), digest: "d".into(), operations };
+    let plan = Plan { id: "del".into(), digest: "d".into(), operations, history: None };
     journal::commit(&staging, &plan).unwrap();
     assert_eq!(case.engine().recover(&[]).unwrap().completed, ["del"]);
     assert!(case.work().join("zz/n/c/f").exists());

@@ -3,10 +3,14 @@
 //! They have no rights of their own: paths are checked for a clear message only, and it is the mounts and
 //! Landlock that keep them where they belong. One JSON object goes to standard output either way.
 
+mod fetch;
 mod file;
+mod patch;
 mod search;
 
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -25,11 +29,18 @@ pub(crate) enum BuiltinError {
     /// The file system said no to a path.
     #[error("cannot {verb} {path}: {source}")]
     At { verb: &'static str, path: String, source: io::Error },
+    /// There is no page.
+    #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
 }
 
 impl BuiltinError {
     fn kind(&self) -> &'static str {
-        let (Self::Io(error) | Self::At { source: error, .. }) = self else { return "invalid" };
+        let error = match self {
+            Self::Io(error) | Self::At { source: error, .. } => error,
+            Self::Invalid(_) => return "invalid",
+            Self::Fetch(_) => return "fetch",
+        };
         match error.kind() {
             io::ErrorKind::NotFound => "not_found",
             io::ErrorKind::PermissionDenied => "denied",
@@ -45,9 +56,10 @@ impl BuiltinError {
     }
 }
 
-/// Runs a tool and prints its answer; gives the exit status.
-pub(crate) fn run(builtin: &Builtin, workspace: &Path) -> i32 {
-    let (answer, status) = match answer(builtin, workspace) {
+/// Runs a tool and prints its answer, of at most `room` bytes where it comes from elsewhere; gives the exit status.
+/// `connection` leads to the proxy.
+pub(crate) fn run(builtin: &Builtin, workspace: &Path, connection: Option<OwnedFd>, room: u64) -> i32 {
+    let (answer, status) = match answer(builtin, workspace, connection, room) {
         Ok(answer) => (answer, 0),
         Err(error) => {
             (json!({ "error": { "kind": error.kind(), "message": error.to_string() } }), BUILTIN_FAILED)
@@ -59,7 +71,12 @@ pub(crate) fn run(builtin: &Builtin, workspace: &Path) -> i32 {
     }
 }
 
-fn answer(builtin: &Builtin, workspace: &Path) -> Result<Value, BuiltinError> {
+fn answer(
+    builtin: &Builtin,
+    workspace: &Path,
+    connection: Option<OwnedFd>,
+    room: u64,
+) -> Result<Value, BuiltinError> {
     let here = |path: &Option<String>| place(workspace, path.as_deref().unwrap_or("."));
     match builtin {
         Builtin::Read { path, offset, limit } => file::read(&place(workspace, path)?, path, *offset, *limit),
@@ -70,7 +87,10 @@ fn answer(builtin: &Builtin, workspace: &Path) -> Result<Value, BuiltinError> {
             search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)
         }
         Builtin::Glob { pattern, path } => search::glob(workspace, &here(path)?, pattern),
-        Builtin::Patch { .. } | Builtin::Fetch { .. } => Err(BuiltinError::Invalid("not offered".into())),
+        Builtin::Fetch { url, limit } => {
+            Ok(fetch::fetch(connection.map(UnixStream::from), url, *limit, room)?)
+        }
+        Builtin::Patch { diff } => patch::apply(workspace, diff),
     }
 }
 

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 use seccompiler::TargetArch;
 
-use super::super::{STANDARD, linear};
+use super::super::linear;
+use super::super::table::{Table, shipped};
 use super::*;
+use crate::template::Profile;
 
 /// Runs a program as the kernel would, on what it would see of a call.
 fn run(program: &[sock_filter], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -39,10 +41,15 @@ fn strictest(programs: &[BpfProgram], architecture: u32, number: u32, arguments:
     answers.find(|&answer| answer != PASS).unwrap_or(PASS)
 }
 
-fn standard(arch: &str) -> (Vec<BpfProgram>, BpfProgram) {
-    let programs = linear(STANDARD, arch, TargetArch::try_from(arch).unwrap()).unwrap();
+fn both(profile: Profile, arch: &str) -> (Vec<BpfProgram>, BpfProgram) {
+    let table = Table::read(shipped(profile)).unwrap();
+    let programs = linear(&table, arch, TargetArch::try_from(arch).unwrap()).unwrap();
     let searched = search(&programs).unwrap();
     (programs, searched)
+}
+
+fn standard(arch: &str) -> (Vec<BpfProgram>, BpfProgram) {
+    both(Profile::Standard, arch)
 }
 
 const X86_64: u32 = 0xc000_003e;
@@ -50,13 +57,35 @@ const AARCH64: u32 = 0xc000_00b7;
 const I386: u32 = 0x4000_0003;
 
 /// Values at and around everything that the shipped table compares with.
-const TELLING: [u64; 12] =
-    [0, 1, 2, 0x80, 0x5411, 0x5412, 0x541c, 0x0200_0000, 0x7e02_0080, 0xffff_ffff, 0x1_0000_0000, u64::MAX];
+const TELLING: [u64; 20] = [
+    0,
+    1,
+    2,
+    3,
+    6,
+    15,
+    0x40,
+    0x80,
+    0x200,
+    0x801,
+    0x5411,
+    0x5412,
+    0x541c,
+    0x0200_0000,
+    0x2000_0000,
+    0x5356_4d41,
+    0x7e02_0080,
+    0xffff_ffff,
+    0x1_0000_0000,
+    u64::MAX,
+];
 
 #[test]
 fn every_number_is_answered_as_by_the_list() {
-    for (arch, architecture) in [("x86_64", X86_64), ("aarch64", AARCH64)] {
-        let (list, searched) = standard(arch);
+    let places =
+        Profile::ALL.iter().flat_map(|profile| [(profile, "x86_64", X86_64), (profile, "aarch64", AARCH64)]);
+    for (profile, arch, architecture) in places {
+        let (list, searched) = both(*profile, arch);
         let numbers = (0..2048).chain([0x4000_0000, 0x4000_0001, 0x4000_0209, u32::MAX - 1, u32::MAX]);
         for number in numbers {
             for value in TELLING {
@@ -64,7 +93,7 @@ fn every_number_is_answered_as_by_the_list() {
                     let arguments = [value, other, other, value, other, value];
                     let expected = strictest(&list, architecture, number, arguments);
                     let found = run(&searched, architecture, number, arguments);
-                    assert_eq!(found, expected, "{arch}: call {number} with {arguments:x?}");
+                    assert_eq!(found, expected, "{profile:?} {arch}: call {number} with {arguments:x?}");
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
@@ -94,6 +95,13 @@ impl Blob {
             self.rewind(mark)?;
         }
         Ok((Piece { size, sha256: hex::encode(hash.finalize()), offset: mark.length }, kept))
+    }
+
+    /// Bytes that were added before.
+    pub(super) fn read(&self, offset: u64, size: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
     }
 
     pub(super) fn seal(self) -> io::Result<OwnedFd> {

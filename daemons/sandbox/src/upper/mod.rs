@@ -2,26 +2,33 @@
 //!
 //! The upper side is a hostile file system at rest: nothing but regular files is opened, no symlink is
 //! followed, and depth, number and size are bounded. What was only copied up, and is as before, is no change.
+//! A copy of the whole workspace is read as an upper side in which nothing shows through.
 
 mod content;
+mod lower;
+mod rename;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use crate::apply::OWN_DIRECTORY;
+use crate::apply::{OWN_DIRECTORY, repositories};
 use crate::changeset::{Base, BaseKind, Change, ChangeKind, ChangeSet, Skipped, sha256};
+use crate::copied::Entries;
 use crate::directory::{Directory, Status, name, target_stays_inside};
 use crate::limits::Limits;
 use crate::syscall;
 
 use content::{Blob, Piece};
+use lower::Lower;
 
 /// Deepest nesting of directories that is proposed.
 const MOST_DEPTH: usize = 64;
-/// Larger old contents are hashed, but not carried along for a diff.
-const MOST_BASE: u64 = 1024 * 1024;
+
+/// Why what was not copied is no part of a change set.
+const LEFT_OUT: &str = "what is there could not be copied for the call, and stays as it is";
 
 /// Why there is no change set.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +54,38 @@ pub(crate) struct Found {
 
 /// Reads what a call left in `upper` over `lower`.
 pub(crate) fn read(upper: &Path, lower: &Path, limits: &Limits) -> Result<Found, UpperError> {
-    let open = |path: &Path| {
-        Directory::open(path).map_err(|source| UpperError::Read { path: path.display().to_string(), source })
-    };
+    found(&open(upper)?, &Lower::live(open(lower)?), &open(lower)?, limits)
+}
+
+/// Reads what a call left in a copy of what `was` there. The workspace as it is now only gives old contents to show.
+pub(crate) fn read_copy(
+    copy: &Path,
+    was: &mut Entries,
+    workspace: &Path,
+    limits: &Limits,
+) -> Result<Found, UpperError> {
+    let copy = open(copy)?;
+    was.compare(&copy).map_err(failed("."))?;
+    let live = Some(open(workspace)?);
+    found(&copy, &Lower::Copied { was, live }, &open(workspace)?, limits)
+}
+
+fn open(path: &Path) -> Result<Directory, UpperError> {
+    Directory::open(path).map_err(|source| UpperError::Read { path: path.display().to_string(), source })
+}
+
+fn found(
+    upper: &Directory,
+    lower: &Lower<'_>,
+    workspace: &Directory,
+    limits: &Limits,
+) -> Result<Found, UpperError> {
     let mut walk = Walk { limits, blob: Blob::new()?, visited: 0, changes: Vec::new(), skipped: Vec::new() };
-    walk.directory(&open(upper)?, Some(&open(lower)?), "", 0)?;
-    let set = ChangeSet::new(walk.changes, walk.skipped);
+    walk.directory(upper, Some(lower), "", 0)?;
+    let changes = rename::pair(walk.changes, |offset, size| walk.blob.read(offset, size).ok());
+    let set = ChangeSet::new(changes, walk.skipped);
+    let repositories = repositories(&set.changes, workspace).map_err(failed("."))?;
+    let set = set.with_repositories(repositories);
     let bytes = walk.blob.length();
     Ok(Found { set, contents: walk.blob.seal()?, bytes })
 }
@@ -66,29 +99,41 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Names that are in both are compared, and those of a hidden lower directory are gone without a mark.
     fn directory(
         &mut self,
         upper: &Directory,
-        lower: Option<&Directory>,
+        lower: Option<&Lower<'_>>,
         path: &str,
         depth: usize,
     ) -> Result<(), UpperError> {
         if depth > MOST_DEPTH {
             return Err(UpperError::Depth { path: path.to_owned() });
         }
-        for bytes in upper.names().map_err(failed(path))? {
-            let entry = name(&bytes);
-            self.count()?;
-            let Some(text) = entry.to_str() else {
-                self.skip(&join(path, &entry.to_string_lossy()), "its name is no UTF-8");
+        // In one order, so that contents lie where they do whichever way the call's writes were kept.
+        let mut names = match lower.filter(|lower| lower.is_hidden()) {
+            Some(lower) => lower.names().map_err(failed(path))?,
+            None => BTreeSet::new(),
+        };
+        names.extend(upper.names().map_err(failed(path))?.iter().map(|bytes| name(bytes).to_owned()));
+        for entry in names.iter().filter(|entry| !lower.is_some_and(|lower| lower.unchanged(entry))) {
+            let below = join(path, &entry.to_string_lossy());
+            let Some(now) = upper.status(entry).map_err(failed(&below))? else {
+                if let Some((lower, status)) = before(lower, entry, &below)? {
+                    self.gone(lower, entry, &status, &below, depth)?;
+                }
                 continue;
             };
-            let below = join(path, text);
-            if below == OWN_DIRECTORY {
+            self.count()?;
+            if entry.to_str().is_none() {
+                self.skip(&below, "its name is no UTF-8");
+            } else if below == OWN_DIRECTORY {
                 self.skip(&below, "the name belongs to Testudo");
-                continue;
+            } else if lower.is_some_and(|lower| lower.left_out(entry)) {
+                self.skip(&below, LEFT_OUT);
+            } else {
+                self.entry(upper, lower, entry, &now, &below, depth)?;
             }
-            self.entry(upper, lower, entry, &below, depth)?;
         }
         Ok(())
     }
@@ -96,23 +141,18 @@ impl Walk<'_> {
     fn entry(
         &mut self,
         upper: &Directory,
-        lower: Option<&Directory>,
+        lower: Option<&Lower<'_>>,
         entry: &OsStr,
+        now: &Status,
         path: &str,
         depth: usize,
     ) -> Result<(), UpperError> {
-        let at = failed(path);
-        let Some(now) = upper.status(entry).map_err(&at)? else { return Ok(()) };
-        let before = lower.map_or(Ok(None), |lower| lower.status(entry)).map_err(&at)?;
-        let old = match (lower, before) {
-            (Some(lower), Some(status)) => Some((lower, status)),
-            _ => None,
-        };
+        let old = before(lower, entry, path)?;
         if now.is_whiteout() {
             return old.map_or(Ok(()), |(lower, status)| self.gone(lower, entry, &status, path, depth));
         }
         if now.is_directory() {
-            return self.subdirectory(upper, old, entry, &now, path, depth);
+            return self.subdirectory(upper, old, entry, now, path, depth);
         }
         if !now.is_file() && !now.is_symlink() {
             self.skip(path, "only files, directories and symlinks can be proposed");
@@ -127,7 +167,7 @@ impl Walk<'_> {
             }
         }
         if now.is_file() {
-            self.file(upper, base, entry, &now, path)
+            self.file(upper, base, entry, now, path)
         } else {
             self.symlink(upper, base, entry, path, depth)
         }
@@ -136,7 +176,7 @@ impl Walk<'_> {
     fn subdirectory(
         &mut self,
         upper: &Directory,
-        old: Option<(&Directory, Status)>,
+        old: Option<(&Lower<'_>, Status)>,
         entry: &OsStr,
         now: &Status,
         path: &str,
@@ -149,9 +189,9 @@ impl Walk<'_> {
         let mut below = None;
         match old {
             Some((lower, status)) if status.is_directory() => {
-                let lower_inner = lower.enter(entry).map_err(failed(path))?;
+                let mut lower_inner = lower.enter(entry).map_err(failed(path))?;
                 if syscall::overlay_opaque(inner.as_fd()) {
-                    self.emptied(&inner, &lower_inner, path, depth)?;
+                    lower_inner.hide();
                 }
                 if status.mode() != now.mode() {
                     let base = Some(Base {
@@ -161,7 +201,7 @@ impl Walk<'_> {
                         sha256: None,
                         offset: None,
                     });
-                    self.push(Change { base, ..plain(path, ChangeKind::Mode, Some(now.mode())) })?;
+                    self.push(Change { base, ..Change::plain(path, ChangeKind::Mode, Some(now.mode())) })?;
                 }
                 below = Some(lower_inner);
             }
@@ -169,35 +209,15 @@ impl Walk<'_> {
                 if let Some((lower, status)) = other {
                     self.gone(lower, entry, &status, path, depth)?;
                 }
-                self.push(plain(path, ChangeKind::Mkdir, Some(now.mode())))?;
+                self.push(Change::plain(path, ChangeKind::Mkdir, Some(now.mode())))?;
             }
         }
         self.directory(&inner, below.as_ref(), path, depth + 1)
     }
 
-    /// An opaque directory hides what the lower one has; names that are in both are compared as usual.
-    fn emptied(
-        &mut self,
-        upper: &Directory,
-        lower: &Directory,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), UpperError> {
-        for bytes in lower.names().map_err(failed(path))? {
-            let entry = name(&bytes);
-            let below = join(path, &entry.to_string_lossy());
-            if upper.status(entry).map_err(failed(&below))?.is_none()
-                && let Some(status) = lower.status(entry).map_err(failed(&below))?
-            {
-                self.gone(lower, entry, &status, &below, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-
     fn gone(
         &mut self,
-        lower: &Directory,
+        lower: &Lower<'_>,
         entry: &OsStr,
         status: &Status,
         path: &str,
@@ -211,24 +231,29 @@ impl Walk<'_> {
             self.skip(path, "its name is no UTF-8");
             return Ok(());
         }
+        if lower.left_out(entry) {
+            self.skip(path, LEFT_OUT);
+            return Ok(());
+        }
         if status.is_directory() {
             if depth > MOST_DEPTH {
                 return Err(UpperError::Depth { path: path.to_owned() });
             }
             let inner = lower.enter(entry).map_err(failed(path))?;
-            for bytes in inner.names().map_err(failed(path))? {
-                let entry = name(&bytes);
+            for entry in inner.names().map_err(failed(path))? {
                 let below = join(path, &entry.to_string_lossy());
-                if let Some(status) = inner.status(entry).map_err(failed(&below))? {
-                    self.gone(&inner, entry, &status, &below, depth + 1)?;
+                if let Some(status) = inner.status(&entry).map_err(failed(&below))? {
+                    self.gone(&inner, &entry, &status, &below, depth + 1)?;
                 }
             }
             let base =
                 Base { kind: BaseKind::Directory, mode: status.mode(), size: 0, sha256: None, offset: None };
-            return self.push(Change { base: Some(base), ..plain(path, ChangeKind::Rmdir, None) });
+            return self.push(Change { base: Some(base), ..Change::plain(path, ChangeKind::Rmdir, None) });
         }
-        match self.base(lower, entry, status).map_err(failed(path))? {
-            Some(base) => self.push(Change { base: Some(base), ..plain(path, ChangeKind::Delete, None) }),
+        match self.base(lower, entry, status, path)? {
+            Some(base) => {
+                self.push(Change { base: Some(base), ..Change::plain(path, ChangeKind::Delete, None) })
+            }
             None => {
                 self.skip(path, "only files, directories and symlinks can be deleted");
                 Ok(())
@@ -239,7 +264,7 @@ impl Walk<'_> {
     fn file(
         &mut self,
         upper: &Directory,
-        old: Option<(&Directory, Status)>,
+        old: Option<(&Lower<'_>, Status)>,
         entry: &OsStr,
         now: &Status,
         path: &str,
@@ -256,7 +281,7 @@ impl Walk<'_> {
         let Piece { size, sha256, offset } = self.blob.add_new(&mut file, room).map_err(failed(path))?;
         let base = match old {
             None => None,
-            Some((lower, status)) => match self.base(lower, entry, &status).map_err(failed(path))? {
+            Some((lower, status)) => match self.base(lower, entry, &status, path)? {
                 Some(base) => Some(base),
                 None => {
                     self.blob.rewind(mark)?;
@@ -269,7 +294,7 @@ impl Walk<'_> {
             size,
             sha256: Some(sha256),
             offset: Some(offset),
-            ..plain(path, ChangeKind::Add, Some(now.mode()))
+            ..Change::plain(path, ChangeKind::Add, Some(now.mode()))
         };
         if let Some(base) = base {
             let same_content = base.kind == BaseKind::File && base.sha256 == change.sha256;
@@ -279,7 +304,7 @@ impl Walk<'_> {
                     return Ok(());
                 }
                 let base = Some(Base { offset: None, ..base });
-                return self.push(Change { base, ..plain(path, ChangeKind::Mode, Some(now.mode())) });
+                return self.push(Change { base, ..Change::plain(path, ChangeKind::Mode, Some(now.mode())) });
             }
             change.kind = ChangeKind::Modify;
             change.base = Some(base);
@@ -290,7 +315,7 @@ impl Walk<'_> {
     fn symlink(
         &mut self,
         upper: &Directory,
-        old: Option<(&Directory, Status)>,
+        old: Option<(&Lower<'_>, Status)>,
         entry: &OsStr,
         path: &str,
         depth: usize,
@@ -302,7 +327,7 @@ impl Walk<'_> {
         };
         let base = match old {
             None => None,
-            Some((lower, status)) => match self.base(lower, entry, &status).map_err(failed(path))? {
+            Some((lower, status)) => match self.base(lower, entry, &status, path)? {
                 Some(base)
                     if base.kind == BaseKind::Symlink && base.sha256 == Some(sha256(text.as_bytes())) =>
                 {
@@ -315,36 +340,21 @@ impl Walk<'_> {
                 }
             },
         };
-        self.push(Change { target: Some(text.to_owned()), base, ..plain(path, ChangeKind::Symlink, None) })
+        self.push(Change {
+            target: Some(text.to_owned()),
+            base,
+            ..Change::plain(path, ChangeKind::Symlink, None)
+        })
     }
 
-    /// What a lower file or symlink is; none for anything else.
-    fn base(&mut self, lower: &Directory, entry: &OsStr, status: &Status) -> io::Result<Option<Base>> {
-        if status.is_symlink() {
-            let target = lower.target(entry)?;
-            let bytes = target.as_encoded_bytes();
-            let (size, hash) = (bytes.len() as u64, Some(sha256(bytes)));
-            return Ok(Some(Base {
-                kind: BaseKind::Symlink,
-                mode: status.mode(),
-                size,
-                sha256: hash,
-                offset: None,
-            }));
-        }
-        if !status.is_file() {
-            return Ok(None);
-        }
-        let mut file = lower.read(entry)?;
-        let (piece, carried) = self.blob.add_old(&mut file, MOST_BASE)?;
-        let offset = carried.then_some(piece.offset);
-        Ok(Some(Base {
-            kind: BaseKind::File,
-            mode: status.mode(),
-            size: piece.size,
-            sha256: Some(piece.sha256),
-            offset,
-        }))
+    fn base(
+        &mut self,
+        lower: &Lower<'_>,
+        entry: &OsStr,
+        status: &Status,
+        path: &str,
+    ) -> Result<Option<Base>, UpperError> {
+        lower.base(entry, status, &mut self.blob).map_err(failed(path))
     }
 
     fn push(&mut self, change: Change) -> Result<(), UpperError> {
@@ -365,17 +375,14 @@ impl Walk<'_> {
     }
 }
 
-fn plain(path: &str, kind: ChangeKind, mode: Option<u32>) -> Change {
-    Change {
-        path: path.to_owned(),
-        kind,
-        mode,
-        size: 0,
-        sha256: None,
-        offset: None,
-        target: None,
-        base: None,
-    }
+/// What an entry was, and the directory that has it.
+fn before<'l, 'a>(
+    lower: Option<&'l Lower<'a>>,
+    entry: &OsStr,
+    path: &str,
+) -> Result<Option<(&'l Lower<'a>, Status)>, UpperError> {
+    let Some(lower) = lower else { return Ok(None) };
+    Ok(lower.status(entry).map_err(failed(path))?.map(|status| (lower, status)))
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -10,22 +10,29 @@ use std::process::{Child, Command};
 use crate::launch::{Place, Runner, WORK, shell, text};
 use testudo_sandbox::client::ClientError;
 use testudo_sandbox::layers::Layer::{self, *};
-use testudo_sandbox::protocol::{Limits, Run};
+use testudo_sandbox::protocol::{Limits, Profile, Run};
 
 const PTRACE: u32 = if cfg!(target_arch = "x86_64") { 101 } else { 117 };
 
 /// Starts the zygote with layers missing; the shipped one if none is.
-fn start(place: Place, missing: &[Layer], network: bool) -> Runner {
+pub(crate) fn start(place: Place, missing: &[Layer], network: bool) -> Runner {
+    start_as("workshop", place, missing, network)
+}
+
+/// The same, with a sandbox of another kind.
+fn start_as(template: &str, place: Place, missing: &[Layer], network: bool) -> Runner {
     let [workspace, scratch, programs] =
         [place.workspace(), place.scratch(), place.programs()].map(|path| path.to_str().unwrap().to_owned());
     let (binary, arguments) = if missing.is_empty() {
         let tree = programs.as_str();
-        let all =
-            ["zygote", "--workspace", &workspace, "--scratch", &scratch, "--bind", "/usr", "--bind", tree];
-        (env!("CARGO_BIN_EXE_testudo-sandbox"), all.map(str::to_owned).to_vec())
+        let mut all =
+            vec!["zygote", "--workspace", &workspace, "--scratch", &scratch, "--template", template];
+        all.extend(["--bind", "/usr", "--bind", tree]);
+        (env!("CARGO_BIN_EXE_testudo-sandbox"), all.into_iter().map(str::to_owned).collect())
     } else {
         let names: Vec<String> = missing.iter().map(|layer| format!("{layer:?}")).collect();
-        (env!("CARGO_BIN_EXE_testudo-sandbox-ablated"), vec![workspace, scratch, programs, names.join(",")])
+        let arguments = vec![workspace, scratch, programs, names.join(","), template.to_owned()];
+        (env!("CARGO_BIN_EXE_testudo-sandbox-ablated"), arguments)
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (instance, process) = place.start(binary, network, &arguments);
@@ -144,6 +151,13 @@ fn a_huge_file() {
 }
 
 #[test]
+fn looking_into_the_reaper() {
+    for file in ["mem", "environ", "root/etc/passwd"] {
+        stopped_only_by(&[Landlock, HiddenReaper], &format!("(: < /proc/1/{file}) && @DONE"));
+    }
+}
+
+#[test]
 fn endless_output() {
     stopped_only_by(&[OutputLimit], "head -c 3000000 /dev/zero; @DONE");
     let mut runner = start(Place::new(), &[], false);
@@ -240,6 +254,42 @@ fn reaching_the_network() {
     assert!(reached(&[EmptyNetwork, Landlock, Seccomp]).unwrap());
     let mut runner = start(Place::new(), &[Landlock, Seccomp], false);
     assert!(!text(&runner.shell(&attack).stdout).contains(DONE), "the empty namespace alone");
+}
+
+#[test]
+fn connecting_to_another_port_of_the_loopback_device() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!(
+        "perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(\"127.0.0.1:{port}\")' && echo {DONE}"
+    );
+    let reached = |missing: &[Layer]| {
+        let mut runner = start_as("integration-test", Place::new(), missing, true);
+        let run = Run { profile: Profile::StandardNet, ..shell(&script) };
+        text(&runner.instance.run(&run).unwrap().stdout).contains(DONE)
+    };
+    assert!(!reached(&[EmptyNetwork]), "Landlock alone");
+    assert!(reached(&[EmptyNetwork, Landlock]), "with sockets allowed, and on the test's own network");
+}
+
+#[test]
+fn asking_for_more_than_the_template_gives() {
+    let exit = |missing: &[Layer]| {
+        let mut runner = start_as("code-executor", Place::new(), missing, false);
+        let processes = "perl -e 'for (1..150) { $p = fork; defined $p or exit 9; $p or sleep 9 }'";
+        let greedy = Run { limits: Limits { processes: 4000, ..Limits::default() }, ..shell(processes) };
+        let wide = Run {
+            profile: Profile::StandardNet,
+            ..shell("perl -MSocket -e 'exit !socket(S, AF_INET, SOCK_STREAM, 0)'")
+        };
+        let greedy = runner.instance.run(&greedy).unwrap().done.exit;
+        (greedy, runner.instance.run(&wide).map(|outcome| outcome.done.exit))
+    };
+    let (greedy, wide) = exit(&[]);
+    assert_eq!(greedy, Some(9));
+    assert!(matches!(wide, Err(ClientError::Refused { .. })), "{wide:?}");
+    let (greedy, wide) = exit(&[Template]);
+    assert_eq!((greedy, wide.unwrap()), (Some(0), Some(0)));
 }
 
 fn as_work(command: &[&str]) -> Child {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::launch::{INVOCATION, Place, shell, text};
 use serde_json::json;
 use testudo_sandbox::client::ClientError;
-use testudo_sandbox::protocol::{BUILTIN_FAILED, Builtin, Limits, Program, Proposed, Run, WriteMode};
+use testudo_sandbox::protocol::{
+    BUILTIN_FAILED, Builtin, Limits, Program, Proposed, Run, TIMED_OUT, WriteMode,
+};
 
 #[test]
 fn a_call_gives_its_output_and_status() {
@@ -112,7 +114,7 @@ fn limits_cut_a_call_and_the_zygote_goes_on() {
         ..shell("trap '' TERM INT HUP; (setsid sleep 1000 &) ; while :; do sleep 1000; done")
     };
     let outcome = runner.instance.run(&deaf).unwrap();
-    assert!(outcome.done.timed_out && outcome.done.signal == Some(9), "{:?}", outcome.done);
+    assert!(outcome.done.timed_out && outcome.done.exit == Some(TIMED_OUT), "{:?}", outcome.done);
     let endless = runner.shell("yes");
     assert!(endless.done.output_truncated);
     assert_eq!(endless.stdout.len() as u64, Limits::default().output_bytes);

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use crate::launch::{Place, shell, text};
+use crate::launch::{Place, Runner, shell, text};
 use testudo_sandbox::changeset::{ChangeKind, Proposal};
 use testudo_sandbox::client::{Application, ClientError, Instance, Recovery};
 use testudo_sandbox::protocol::{Limits, Proposed, Run};
@@ -15,7 +15,7 @@ fn kinds(proposal: &Proposal) -> Vec<(ChangeKind, &str)> {
 }
 
 /// A runner that applies to the same workspace.
-fn applier(place: &Place) -> (Instance, std::process::Child) {
+pub(crate) fn applier(place: &Place) -> (Instance, std::process::Child) {
     let workspace = place.workspace();
     place.start(
         env!("CARGO_BIN_EXE_testudo-sandbox"),
@@ -35,6 +35,11 @@ fn project() -> Place {
     place
 }
 
+/// On an overlay, and on a copy.
+fn either_way(place: impl Fn() -> Place) -> [Runner; 2] {
+    [place().zygote(), place().copying().zygote()]
+}
+
 const SCRIPT: &str = r#"set -e
     echo after > edited; echo two >> log; rm gone; touch touched; rm -r dir; mv from to
     mkdir -p new/deep; echo fresh > new/deep/file; ln -s deep/file new/link; chmod 755 touched
@@ -42,84 +47,86 @@ const SCRIPT: &str = r#"set -e
 
 #[test]
 fn a_calls_writes_are_proposed_and_the_workspace_is_as_before() {
-    use ChangeKind::{Add, Delete, Mkdir, Mode, Modify, Rmdir, Symlink};
-    let mut runner = project().zygote();
-    let outcome = runner.shell(SCRIPT);
-    assert_eq!(outcome.done.exit, Some(0), "{}", text(&outcome.stderr));
-    let proposal = outcome.proposal.unwrap();
-    let expected = [
-        (Rmdir, "dir"),
-        (Rmdir, "dir/sub"),
-        (Delete, "dir/sub/file"),
-        (Modify, "edited"),
-        (Delete, "from"),
-        (Delete, "gone"),
-        (Modify, "log"),
-        (Mkdir, "new"),
-        (Mkdir, "new/deep"),
-        (Add, "new/deep/file"),
-        (Symlink, "new/link"),
-        (Add, "to"),
-        (Mode, "touched"),
-    ];
-    assert_eq!(kinds(&proposal), expected);
-    let skipped: Vec<&str> = proposal.set.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
-    assert_eq!(skipped, [".testudo", "above", "outside", "pipe"]);
-    let log = proposal.set.changes.iter().find(|change| change.path == "log").unwrap();
-    assert_eq!(proposal.new_content(log), Some(b"one\ntwo\n".as_slice()));
-    assert_eq!(proposal.old_content(log), Some(b"one\n".as_slice()));
-    assert_eq!(runner.place.read("edited"), "before\n");
-    assert!(!runner.place.workspace().join("to").exists());
-    let next = runner.shell("cat edited; ls new");
-    assert_eq!(text(&next.stdout), "before", "nothing of a call outlives it");
-    assert_eq!(next.done.changes, Proposed::Nothing);
+    use ChangeKind::{Add, Delete, Mkdir, Mode, Modify, Rename, Rmdir, Symlink};
+    for mut runner in either_way(project) {
+        let outcome = runner.shell(SCRIPT);
+        assert_eq!(outcome.done.exit, Some(0), "{}", text(&outcome.stderr));
+        let proposal = outcome.proposal.unwrap();
+        let expected = [
+            (Rmdir, "dir"),
+            (Rmdir, "dir/sub"),
+            (Delete, "dir/sub/file"),
+            (Modify, "edited"),
+            (Delete, "gone"),
+            (Modify, "log"),
+            (Mkdir, "new"),
+            (Mkdir, "new/deep"),
+            (Add, "new/deep/file"),
+            (Symlink, "new/link"),
+            (Rename, "to"),
+            (Mode, "touched"),
+        ];
+        assert_eq!(kinds(&proposal), expected);
+        let skipped: Vec<&str> = proposal.set.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
+        assert_eq!(skipped, [".testudo", "above", "outside", "pipe"]);
+        let log = proposal.set.changes.iter().find(|change| change.path == "log").unwrap();
+        assert_eq!(proposal.new_content(log), Some(b"one\ntwo\n".as_slice()));
+        assert_eq!(proposal.old_content(log), Some(b"one\n".as_slice()));
+        assert_eq!(runner.place.read("edited"), "before\n");
+        assert!(!runner.place.workspace().join("to").exists());
+        let next = runner.shell("cat edited; ls new");
+        assert_eq!(text(&next.stdout), "before", "nothing of a call outlives it");
+        assert_eq!(next.done.changes, Proposed::Nothing);
+    }
 }
 
 #[test]
 fn an_approved_change_set_becomes_the_workspace_once() {
-    let mut runner = project().zygote();
-    let proposal = runner.shell(SCRIPT).proposal.unwrap();
-    let (mut apply, mut process) = applier(&runner.place);
-    let applied = apply.apply("call-1", &proposal).unwrap();
-    assert_eq!(applied, Application::Applied { changes: 13, already: false });
-    assert_eq!(runner.place.read("log"), "one\ntwo\n");
-    assert_eq!(runner.place.read("new/link"), "fresh\n");
-    let work = runner.place.workspace();
-    assert!(!work.join("gone").exists() && !work.join("dir").exists() && !work.join("pipe").exists());
-    assert_eq!(fs::metadata(work.join("touched")).unwrap().permissions().mode() & 0o777, 0o755);
-    let again = apply.apply("call-1", &proposal).unwrap();
-    assert_eq!(again, Application::Applied { changes: 13, already: true });
-    assert!(matches!(apply.apply("call-2", &proposal), Ok(Application::Conflict { .. })));
-    assert_eq!(apply.recover(&[]).unwrap(), Recovery::default());
-    drop(apply);
-    assert!(process.wait().unwrap().success());
-    let seen = runner
-        .shell("ls -A .testudo; echo x > .testudo/applied || echo refused; rmdir .testudo || echo kept");
-    assert_eq!(
-        text(&seen.stdout),
-        "refused\nkept",
-        "the runner's own files are out of a tool's sight and reach"
-    );
-    assert_eq!(seen.done.changes, Proposed::Nothing);
+    for mut runner in either_way(project) {
+        let proposal = runner.shell(SCRIPT).proposal.unwrap();
+        let (mut apply, mut process) = applier(&runner.place);
+        let applied = apply.apply("call-1", &proposal).unwrap();
+        assert_eq!(applied, Application::Applied { changes: 12, already: false });
+        assert_eq!(runner.place.read("log"), "one\ntwo\n");
+        assert_eq!(runner.place.read("new/link"), "fresh\n");
+        let work = runner.place.workspace();
+        assert!(!work.join("gone").exists() && !work.join("dir").exists() && !work.join("pipe").exists());
+        assert_eq!(fs::metadata(work.join("touched")).unwrap().permissions().mode() & 0o777, 0o755);
+        let again = apply.apply("call-1", &proposal).unwrap();
+        assert_eq!(again, Application::Applied { changes: 12, already: true });
+        assert!(matches!(apply.apply("call-2", &proposal), Ok(Application::Conflict { .. })));
+        assert_eq!(apply.recover(&[]).unwrap(), Recovery::default());
+        drop(apply);
+        assert!(process.wait().unwrap().success());
+        let seen = runner
+            .shell("ls -A .testudo; echo x > .testudo/applied || echo refused; rmdir .testudo || echo kept");
+        assert_eq!(
+            text(&seen.stdout),
+            "refused\nkept",
+            "the runner's own files are out of a tool's sight and reach"
+        );
+        assert_eq!(seen.done.changes, Proposed::Nothing);
+    }
 }
 
 #[test]
 fn a_proposal_that_was_tampered_with_is_refused() {
-    let mut runner = project().zygote();
-    let proposal = runner.shell("echo after > edited").proposal.unwrap();
-    let (mut apply, mut process) = applier(&runner.place);
-    let mut other = proposal.clone();
-    other.contents[0] ^= 1;
-    let mut outside = proposal.clone();
-    outside.set.changes[0].path = "../edited".to_owned();
-    let mut own = proposal;
-    own.set.changes[0].path = ".testudo/applied".to_owned();
-    for bad in [other, outside, own] {
-        assert!(matches!(apply.apply("id", &bad), Err(ClientError::Refused { .. })), "{bad:?}");
+    for mut runner in either_way(project) {
+        let proposal = runner.shell("echo after > edited").proposal.unwrap();
+        let (mut apply, mut process) = applier(&runner.place);
+        let mut other = proposal.clone();
+        other.contents[0] ^= 1;
+        let mut outside = proposal.clone();
+        outside.set.changes[0].path = "../edited".to_owned();
+        let mut own = proposal;
+        own.set.changes[0].path = ".testudo/applied".to_owned();
+        for bad in [other, outside, own] {
+            assert!(matches!(apply.apply("id", &bad), Err(ClientError::Refused { .. })), "{bad:?}");
+        }
+        assert_eq!(runner.place.read("edited"), "before\n");
+        drop(apply);
+        process.wait().unwrap();
     }
-    assert_eq!(runner.place.read("edited"), "before\n");
-    drop(apply);
-    process.wait().unwrap();
 }
 
 #[test]
@@ -160,7 +167,7 @@ fn an_applier_killed_at_any_moment_leaves_all_or_nothing() {
         };
         *(if whole { &mut seen.0 } else { &mut seen.1 }) += 1;
         let again = apply.apply("id", &proposal).unwrap();
-        assert_eq!(again, Application::Applied { changes: 13, already: whole });
+        assert_eq!(again, Application::Applied { changes: 12, already: whole });
         drop(apply);
         process.wait().unwrap();
     }
@@ -169,54 +176,71 @@ fn an_applier_killed_at_any_moment_leaves_all_or_nothing() {
 
 #[test]
 fn change_sets_are_bounded() {
-    let mut runner = Place::new().zygote();
-    let limits = Limits { change_entries: 5, change_bytes: 100, ..Limits::default() };
-    for (script, word) in [
-        ("for i in 1 2 3 4 5 6; do : > $i; done", "entries"),
-        ("head -c 101 /dev/zero > a", "larger"),
-        ("for i in $(seq 70); do mkdir d; cd d; done", "deep"),
-    ] {
-        let limits = if word == "deep" { Limits::default() } else { limits.clone() };
-        let outcome = runner.instance.run(&Run { limits, ..shell(script) }).unwrap();
-        match outcome.done.changes {
-            Proposed::Refused { reason } => assert!(reason.contains(word), "{reason}"),
-            other => panic!("{script}: {other:?}"),
+    for mut runner in either_way(Place::new) {
+        let limits = Limits { change_entries: 5, change_bytes: 100, ..Limits::default() };
+        for (script, word) in [
+            ("for i in 1 2 3 4 5 6; do : > $i; done", "entries"),
+            ("head -c 101 /dev/zero > a", "larger"),
+            ("for i in $(seq 70); do mkdir d; cd d; done", "deep"),
+        ] {
+            let limits = if word == "deep" { Limits::default() } else { limits.clone() };
+            let outcome = runner.instance.run(&Run { limits, ..shell(script) }).unwrap();
+            match outcome.done.changes {
+                Proposed::Refused { reason } => assert!(reason.contains(word), "{reason}"),
+                other => panic!("{script}: {other:?}"),
+            }
+            assert!(outcome.proposal.is_none());
         }
-        assert!(outcome.proposal.is_none());
+    }
+}
+
+#[test]
+fn what_was_below_a_directory_that_was_made_anew_goes() {
+    for mut runner in either_way(|| {
+        let place = Place::new();
+        place.file("a/b/c/file", "x");
+        place
+    }) {
+        let proposal = runner.shell("rm -r a; mkdir -p a/b/c").proposal.unwrap();
+        assert_eq!(kinds(&proposal), [(ChangeKind::Delete, "a/b/c/file")]);
     }
 }
 
 #[test]
 fn a_hostile_upper_side_is_read_and_removed() {
-    let place = Place::new();
-    place.file("dir/file", "x");
-    place.file("file", "x");
-    let mut runner = place.zygote();
-    let outcome = runner.shell(
+    let place = || {
+        let place = Place::new();
+        place.file("dir/file", "x");
+        place.file("file", "x");
+        place
+    };
+    for mut runner in either_way(place) {
+        let outcome = runner.shell(
         "echo y > file; chmod 000 file; mkdir -p locked/in; echo z > locked/in/a; chmod 000 locked/in locked;
          rm -r dir; mkdir dir; echo new > dir/other; chmod 4755 dir/other; rm -f x; : > \"$(printf 'bad\\377name')\"",
     );
-    let proposal = outcome.proposal.unwrap();
-    let modes: Vec<_> =
-        proposal.set.changes.iter().map(|change| (change.path.as_str(), change.mode)).collect();
-    assert_eq!(
-        modes,
-        [
-            ("dir/file", None),
-            ("dir/other", Some(0o755)),
-            ("file", Some(0)),
-            ("locked", Some(0)),
-            ("locked/in", Some(0)),
-            ("locked/in/a", Some(0o644))
-        ],
-    );
-    assert_eq!(proposal.set.skipped.len(), 1, "the name that is no UTF-8");
-    let (mut apply, mut process) = applier(&runner.place);
-    assert!(matches!(apply.apply("a", &proposal), Ok(Application::Applied { .. })));
-    drop(apply);
-    process.wait().unwrap();
-    assert_eq!(runner.place.read("dir/other"), "new\n");
-    assert_eq!(text(&runner.shell("echo fine").stdout), "fine");
+        let proposal = outcome.proposal.unwrap();
+        let modes: Vec<_> =
+            proposal.set.changes.iter().map(|change| (change.path.as_str(), change.mode)).collect();
+        assert_eq!(
+            modes,
+            [
+                ("dir/file", None),
+                ("dir/other", Some(0o755)),
+                ("file", Some(0)),
+                ("locked", Some(0)),
+                ("locked/in", Some(0)),
+                ("locked/in/a", Some(0o644))
+            ],
+        );
+        assert_eq!(proposal.set.skipped.len(), 1, "the name that is no UTF-8");
+        let (mut apply, mut process) = applier(&runner.place);
+        assert!(matches!(apply.apply("a", &proposal), Ok(Application::Applied { .. })));
+        drop(apply);
+        process.wait().unwrap();
+        assert_eq!(runner.place.read("dir/other"), "new\n");
+        assert_eq!(text(&runner.shell("echo fine").stdout), "fine");
+    }
 }
 
 #[test]

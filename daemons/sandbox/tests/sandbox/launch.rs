@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use testudo_sandbox::client::{Instance, Outcome};
 use testudo_sandbox::protocol::{Builtin, Limits, Program, Run};
@@ -27,7 +28,15 @@ pub(crate) struct Runner {
 }
 
 /// The directories of a test, owned by [`WORK`]; gone at the end.
-pub(crate) struct Place(tempfile::TempDir);
+pub(crate) struct Place {
+    top: tempfile::TempDir,
+    /// The control group that runners are given, as if it were delegated to their unit.
+    group: Option<PathBuf>,
+    /// Whether the scratch is an overlay itself, on which the kernel allows no other.
+    copying: bool,
+    /// Of the scratch, as `mount` takes it.
+    size: &'static str,
+}
 
 impl Place {
     pub(crate) fn new() -> Self {
@@ -40,25 +49,50 @@ impl Place {
         }
         fs::write(place.path().join("shadow"), "root:secret-hash\n").unwrap();
         own(&place.path().join("shadow"));
-        Self(place)
+        Self { top: place, group: None, copying: false, size: "256m" }
+    }
+
+    /// The same with a control group; none on a machine where no group of version 2 can be made.
+    pub(crate) fn with_group(name: &str) -> Option<(Self, PathBuf)> {
+        let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(PathBuf::from);
+        let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists())?;
+        let group = mount.join(format!("{name}-{}", std::process::id()));
+        fs::create_dir(&group).ok()?;
+        for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            own(&group.join(file));
+        }
+        let mut place = Self::new();
+        place.group = Some(group.clone());
+        Some((place, group))
+    }
+
+    /// The same where the kernel refuses overlays.
+    pub(crate) fn copying(mut self) -> Self {
+        self.copying = true;
+        self
+    }
+
+    /// The same with a scratch of this size.
+    pub(crate) fn with_scratch(mut self, size: &'static str) -> Self {
+        self.size = size;
+        self
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
-        self.0.path().join("workspace")
+        self.top.path().join("workspace")
     }
 
     pub(crate) fn scratch(&self) -> PathBuf {
-        self.0.path().join("scratch")
+        self.top.path().join("scratch")
     }
 
-    #[cfg(feature = "ablation")]
     pub(crate) fn host(&self) -> PathBuf {
-        self.0.path().join("host")
+        self.top.path().join("host")
     }
 
     #[cfg(feature = "ablation")]
     pub(crate) fn programs(&self) -> PathBuf {
-        self.0.path().join("programs")
+        self.top.path().join("programs")
     }
 
     /// Puts a file of the work user into the workspace.
@@ -98,20 +132,34 @@ impl Place {
         let script = format!(
             r#"set -e
             mount --make-rprivate /
-            mount -t tmpfs -o size=256m,mode=0755,uid={WORK},gid={WORK},nosuid,nodev tmpfs "$1"/scratch
+            mount -t tmpfs -o size={size},mode=0755,uid={WORK},gid={WORK},nosuid,nodev tmpfs "$1"/scratch
+            if test -n "$COPYING"; then
+                cd "$1"/scratch
+                mkdir lower upper work
+                chown {WORK}:{WORK} upper
+                mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay "$1"/scratch
+                cd /
+            fi
             mount --bind "$1"/shadow /etc/shadow
+            if test -n "$GROUP"; then
+                mount --bind "${{GROUP%/*}}" /sys/fs/cgroup
+                echo $$ > "/sys/fs/cgroup/${{GROUP##*/}}/cgroup.procs"
+            fi
             place=$1 binary=$2; shift 2
             exec 9<"$place"/shadow
             exec 3<&0 </dev/null
-            exec setpriv --reuid {WORK} --regid {WORK} --clear-groups "$binary" "$@" --connection-fd 3"#
+            exec setpriv --reuid {WORK} --regid {WORK} --clear-groups "$binary" "$@" --connection-fd 3"#,
+            size = self.size,
         );
         let mut command = Command::new("unshare");
         command.env("INVOCATION_ID", INVOCATION);
+        command.env("GROUP", self.group.as_deref().unwrap_or(Path::new("")));
+        command.env("COPYING", if self.copying { "yes" } else { "" });
         command.arg("--mount");
         if !network {
             command.arg("--net");
         }
-        command.args(["--", "sh", "-c", &script, "sh"]).arg(self.0.path()).arg(binary).args(arguments);
+        command.args(["--", "sh", "-c", &script, "sh"]).arg(self.top.path()).arg(binary).args(arguments);
         command.stdin(Stdio::from(OwnedFd::from(connection))).spawn().unwrap()
     }
 
@@ -122,6 +170,22 @@ impl Place {
             ["zygote", "--workspace", workspace.to_str().unwrap(), "--scratch", scratch.to_str().unwrap()];
         let (instance, process) = self.start(env!("CARGO_BIN_EXE_testudo-sandbox"), false, &arguments);
         Runner { instance, process, place: self }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(group) = &self.group else { return };
+        // What waited for a call may still be dying.
+        let _ = fs::write(group.join("cgroup.kill"), "1");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while fs::remove_dir(group).is_err() && Instant::now() < deadline {
+            let below = fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path());
+            for child in below.filter(|path| path.is_dir()) {
+                let _ = fs::remove_dir(child);
+            }
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -5,4 +5,11 @@
 mod attacks;
 mod calls;
 mod changes;
+mod copies;
+mod endings;
+mod groups;
 mod launch;
+mod roots;
+mod session;
+mod streaming;
+mod world;

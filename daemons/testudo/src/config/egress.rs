@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::reader::Table;
-use crate::egress::{Endpoint, Scheme};
+use crate::egress::{Endpoint, HostPattern, Scheme};
 
 /// How `egressd` reaches out.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,10 @@ pub struct Binding {
     pub endpoint: Endpoint,
     /// The credential with its value, by file name; `testudo.egressd.NAME` unless given.
     pub credential: String,
+    /// The only header that it goes out in, in lower case; `authorization` unless given.
+    pub header: String,
+    /// The whole value of that header, with `{}` for the secret; `Bearer {}` unless given.
+    pub shape: String,
 }
 
 impl Egressd {
@@ -52,7 +56,7 @@ impl Egressd {
         let resolver = table.string("resolver").and_then(|text| {
             let address = text.parse().ok();
             if address.is_none() {
-                table.refuse("resolver", "expected an address and a port, such as \"127.0.0.53:53\"");
+                table.refuse("resolver", "must be an address and a port, such as \"127.0.0.53:53\"");
             }
             address
         });
@@ -100,7 +104,21 @@ impl Binding {
             }
             let credential = entry.string("credential").unwrap_or_else(|| format!("testudo.egressd.{name}"));
             if credential.is_empty() || credential.contains('/') || credential.starts_with('.') {
-                entry.refuse("credential", "expected the name of a credential, which is not a path");
+                entry.refuse("credential", "must be the name of a credential, which is not a path");
+            }
+            let header = entry.string("header").unwrap_or_else(|| "authorization".to_owned());
+            if !is_header(&header) {
+                entry.refuse(
+                    "header",
+                    "must be the name of one header in lower case, and none that a proxy reads",
+                );
+            }
+            let shape = entry.string("shape").unwrap_or_else(|| "Bearer {}".to_owned());
+            if !is_shape(&shape) {
+                entry.refuse(
+                    "shape",
+                    "must be the value of a header with one {} for the secret, such as \"Bearer {}\"",
+                );
             }
             let endpoint = match entry.string("endpoint").map(|text| Endpoint::parse(&text)) {
                 None => {
@@ -112,13 +130,17 @@ impl Binding {
                     None
                 }
                 Some(Ok(endpoint)) if endpoint.scheme != Scheme::Https => {
-                    entry.refuse("endpoint", "a secret only goes over https");
+                    entry.refuse("endpoint", "must be https: a secret goes over nothing else");
+                    None
+                }
+                Some(Ok(endpoint)) if !matches!(endpoint.host, HostPattern::Exact(_)) => {
+                    entry.refuse("endpoint", "must name one exact host: a secret goes to no other");
                     None
                 }
                 Some(Ok(endpoint)) => Some(endpoint),
             };
             entry.finish();
-            bindings.extend(endpoint.map(|endpoint| Self { name, endpoint, credential }));
+            bindings.extend(endpoint.map(|endpoint| Self { name, endpoint, credential, header, shape }));
         }
         bindings.sort_by(|a, b| a.name.cmp(&b.name));
         bindings
@@ -130,3 +152,43 @@ pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
+
+/// Whether a secret can go out in this header. Those that end at `egressd` or say where a request goes would lose it.
+fn is_header(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let taken = [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "if-range",
+        "keep-alive",
+        "range",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-host",
+        "x-method-override",
+        "x-real-ip",
+    ];
+    let prefixes = ["proxy-", "x-forwarded-", "x-http-method", "x-original-", "x-rewrite-"];
+    (1..=64).contains(&name.len())
+        && name.bytes().all(token)
+        && !taken.contains(&name)
+        && !prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a header's value can have this shape.
+fn is_shape(shape: &str) -> bool {
+    let plain = shape.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let around = shape
+        .split_once("{}")
+        .filter(|(before, after)| !before.contains(['{', '}']) && !after.contains(['{', '}']));
+    plain && shape.len() <= 256 && shape.trim() == shape && around.is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,8 @@ impl Scheme {
         }
     }
 
-    fn of_word(word: &str) -> Option<Self> {
+    /// The scheme of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
         [Self::Https, Self::Http, Self::Tls, Self::Tcp].into_iter().find(|scheme| scheme.word() == word)
     }
 }
@@ -63,6 +64,17 @@ pub struct Endpoint {
     /// Methods, in capitals; none means all of them. Says nothing about `tls` and `tcp`.
     #[serde(default)]
     pub methods: BTreeSet<String>,
+    /// This very path and nothing below it, with exactly this query or none; otherwise any query will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
+}
+
+/// What an [`Endpoint`] that is one page says about the query.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// What follows the `?`; none where there is none.
+    pub query: Option<String>,
 }
 
 /// Why a text is no endpoint.
@@ -111,26 +123,58 @@ impl Endpoint {
             port,
             path: path.to_owned(),
             methods: BTreeSet::new(),
+            page: None,
         })
     }
 
-    /// Whether a request goes here. `path` is without its query.
+    /// Whether a request goes here. `path` is without its query, about which [`Endpoint::takes`] says more.
     pub fn covers(&self, scheme: Scheme, host: &Host, port: u16, method: &str, path: &str) -> bool {
         let visible = matches!(scheme, Scheme::Https | Scheme::Http);
         self.scheme == scheme
             && self.port == port
             && self.host.matches(host)
             && (!visible || self.methods.is_empty() || self.methods.contains(method))
-            && (!visible || below(path, &self.path))
+            && (!visible || is_below(path, &self.path))
+            && (!visible || self.page.is_none() || path == self.path)
+    }
+
+    /// Whether a request that goes here may have this query.
+    pub fn takes(&self, query: Option<&str>) -> bool {
+        self.page.as_ref().is_none_or(|page| page.query.as_deref() == query)
     }
 }
 
-/// Whether `path` is `prefix` or below it. A path with `.` and `..` in it, plain or escaped, is below nothing.
-fn below(path: &str, prefix: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let devious = lower.contains("%2f") || lower.contains("%5c") || lower.contains('\\');
-    let dots = |part: &str| matches!(part.replace("%2e", ".").as_str(), "." | "..");
-    if devious || lower.split('/').any(dots) {
+/// Whether a path could mean another one to the server: `.` and `..` as a part, a backslash, and every escape that some
+/// server reads as more than a letter: of a slash, a dot, a semicolon, a percent sign, a control character, and of
+/// bytes that are no UTF-8, which old decoders take for any of these. `%uXXXX` is no escape, but some take it for one.
+pub fn is_devious(path: &str) -> bool {
+    // Some servers take what follows a semicolon for a parameter of the part.
+    let dots = |part: &str| matches!(part.split(';').next().unwrap_or_default(), "." | "..");
+    path.contains('\\')
+        || path.chars().any(char::is_control)
+        || path.split('/').any(dots)
+        || unescaped(path).is_none_or(|meant| {
+            meant.contains(['.', '/', ';', '%', '\\']) || meant.chars().any(char::is_control)
+        })
+}
+
+/// What is escaped in a path, and only that, in its order; none when an escape is none, or no text.
+fn unescaped(path: &str) -> Option<String> {
+    let mut pieces = path.split('%');
+    pieces.next();
+    let mut meant = Vec::new();
+    for piece in pieces {
+        meant.push(u8::from_str_radix(piece.get(..2).filter(|hex| !hex.starts_with('+'))?, 16).ok()?);
+        // A letter in between cuts a character in two.
+        if piece.len() > 2 {
+            meant.push(b' ');
+        }
+    }
+    String::from_utf8(meant).ok()
+}
+/// Whether `path` is `prefix` or below it. A devious path is below nothing.
+pub fn is_below(path: &str, prefix: &str) -> bool {
+    if is_devious(path) {
         return false;
     }
     let rest = path.strip_prefix(prefix);
@@ -158,3 +202,6 @@ impl fmt::Display for Endpoint {
         if self.path == "/" { Ok(()) } else { f.write_str(&self.path) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ impl From<HostPattern> for String {
         pattern.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

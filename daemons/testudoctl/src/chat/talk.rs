@@ -20,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::approvals::{self, Yes};
+use crate::chat::backlog::Backlog;
 use crate::chat::console::{Console, Heard, Question};
 use crate::chat::order::{self, Answer, Order};
 use crate::chat::transcript::Transcript;
@@ -56,6 +57,8 @@ pub struct Talk {
     waiting: Vec<Approval>,
     /// Questions whose end is still to be told here.
     open: BTreeSet<String>,
+    /// What is shown when no question waits any more.
+    backlog: Backlog,
     /// What was read from a pipe before its time.
     ahead: Option<Heard>,
     stopping: bool,
@@ -90,6 +93,7 @@ impl Talk {
             end_of,
             waiting: Vec::new(),
             open: BTreeSet::new(),
+            backlog: Backlog::default(),
             ahead: None,
             stopping: false,
             leaving: false,
@@ -128,6 +132,7 @@ impl Talk {
                 None => self.next().await,
             };
             self.handle(happened, question).await?;
+            self.catch_up().await?;
         }
         self.console.pause().await;
         Ok(())
@@ -293,8 +298,7 @@ impl Talk {
         if matches!(event, Event::TurnFinished { .. }) {
             self.turn = None;
         }
-        let shown = self.transcript.event(&event, ours);
-        self.print(shown).await
+        self.tell(event, ours).await
     }
 
     /// `Wait` has answered, and the stream did not tell.
@@ -304,10 +308,7 @@ impl Talk {
         }
         self.turn = None;
         match end {
-            Ok(finished) => {
-                let shown = self.transcript.event(&Event::TurnFinished { turn: finished }, true);
-                self.print(shown).await
-            }
+            Ok(finished) => self.tell(Event::TurnFinished { turn: finished }, true).await,
             Err(failure) => self.failed(&failure).await,
         }
     }

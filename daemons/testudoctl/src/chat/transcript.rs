@@ -9,11 +9,13 @@ use testudo::approval::{Approval, Outcome};
 use testudo::turn::{Call, End, Event, Finished};
 
 use crate::page::Page;
-use crate::render::{self, gutter::Gutter};
+use crate::render::{self, gutter, gutter::Gutter};
 use crate::screen;
 
 /// Lines of a tool's result that are shown.
 const PREVIEW: usize = 12;
+/// Lines of what a running command prints that are shown at once: the last.
+const LIVE: usize = 4;
 
 /// Turns what happens into text.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Transcript {
                     render::call::started(tool, arguments, self.page.width(), paint)
                 )
             }
+            Event::CallOutput { text, .. } => format!("{}{}", self.close(), self.live(text)),
             Event::CallFinished { call, preview, changes, .. } => {
                 let mut out = self.close();
                 out.push_str(&self.finished_call(call));
@@ -178,6 +181,15 @@ impl Transcript {
         )
     }
 
+    fn live(&self, text: &str) -> String {
+        let paint = self.page.paint();
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(LIVE));
+        let shown: Vec<String> = last.map(|text| screen::source_line(text)).collect();
+        let bar = paint.dim(gutter::LIVE);
+        render::gutter::exact(shown, &bar, gutter::LIVE_WIDTH, self.page.width(), |_, part| paint.dim(part))
+    }
+
     fn preview(&self, preview: &str) -> String {
         let paint = self.page.paint();
         let lines: Vec<&str> = preview.trim_end().lines().collect();
@@ -254,6 +266,17 @@ mod tests {
     fn shown(events: &[Event], json: bool) -> String {
         let mut transcript = Transcript::new(Page::plain(json));
         events.iter().map(|event| transcript.event(event, true)).collect()
+    }
+
+    #[test]
+    fn of_what_a_command_prints_the_last_lines_are_seen_while_it_runs() {
+        let text = "one\ntwo\nthree\nfour\nfi\x1b[2Jve\n".to_owned();
+        let event = Event::CallOutput { turn: "t-1".into(), request: "r".into(), text };
+        assert_eq!(
+            shown(std::slice::from_ref(&event), false),
+            "  ┊ two\n  ┊ three\n  ┊ four\n  ┊ fi\\u{1b}[2Jve\n"
+        );
+        assert!(shown(&[event], true).contains("\"event\":\"call-output\""));
     }
 
     #[test]

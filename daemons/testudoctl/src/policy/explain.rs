@@ -241,6 +241,7 @@ fn judged(asked: Asked, catalogue: Option<&[Spec]>) -> Result<Judged, Failure> {
         mode: Some(0o644),
         sha256: None,
         target: None,
+        ..ChangeSummary::default()
     });
     let action = Action {
         tool: asked.tool,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use testudo::approval::{Approval, Outcome, Scope, Section, State};
 use testudo::change::ChangeSummary;
+use testudo::latent::runs_later;
 use testudo::verdict::Weight;
 
 use crate::paint::Paint;
@@ -82,7 +83,10 @@ pub fn changed(change: &ChangeSummary) -> String {
     let mode = change.mode.map_or_else(String::new, |mode| format!("mode {mode:04o}"));
     let facts: Vec<String> = [size, mode].into_iter().filter(|fact| !fact.is_empty()).collect();
     let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
-    format!("{kind:<7} {path}{target}{facts}")
+    let from = change.from.as_deref().map_or_else(String::new, |from| format!("{} -> ", screen::line(from)));
+    let later = runs_later(&change.path).filter(|_| !matches!(change.kind.as_str(), "delete" | "rmdir"));
+    let later = later.map_or_else(String::new, |reason| format!("  ! {reason}"));
+    format!("{kind:<7} {from}{path}{target}{facts}{later}")
 }
 
 /// How it ended, in one line.
@@ -151,6 +155,7 @@ pub(crate) mod tests {
                 mode: Some(0o644),
                 sha256: Some("00".into()),
                 target: None,
+                ..ChangeSummary::default()
             }],
             diff: Some(
                 "--- /dev/null\n+++ b/notes/a.txt\n@@ -0,0 +1 @@\n+hi\n\\ No newline at end of file\n".into(),

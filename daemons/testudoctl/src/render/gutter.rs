@@ -6,6 +6,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::screen::Screen;
 
+/// In front of what a command prints while it runs.
+pub const LIVE: &str = "  ┊ ";
+/// Its columns.
+pub const LIVE_WIDTH: usize = 4;
+
 /// Writes text behind a prefix. A word is held back until it is known to be whole.
 #[derive(Debug, Clone)]
 pub struct Gutter {

@@ -11,6 +11,9 @@ use std::time::Duration;
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::changeset::Proposal;
 use testudo_sandbox::client::{Application, ClientError, Instance, Recovery};
+use testudo_sandbox::protocol::{Merge, Origin};
+
+use super::{Instances, unavailable};
 
 /// How often the request is made.
 const TRIES: u32 = 2;
@@ -18,6 +21,62 @@ const TRIES: u32 = 2;
 const QUESTIONS: u32 = 3;
 /// Between two tries, so that a dead runner's place is free again.
 const PAUSE: Duration = Duration::from_millis(200);
+
+impl Instances {
+    /// Has the apply runner put a proposal into the workspace, under an id that is applied once only.
+    ///
+    /// # Errors
+    /// Why not, and whether it is certain that nothing was applied.
+    pub async fn apply(&self, id: String, proposal: Proposal, origin: Origin) -> Result<(), Unapplied> {
+        let path = self.apply.clone();
+        tokio::task::spawn_blocking(move || carry_out(&path, &id, &proposal, &origin))
+            .await
+            .map_err(|_| Unapplied { refusal: Refusal::broken(), certain: false })?
+    }
+
+    /// Has the apply runner finish or discard what a crash interrupted, and say what became of some applications.
+    ///
+    /// # Errors
+    /// When the runner cannot be reached or its journal cannot be followed.
+    pub async fn recover(&self, about: Vec<String>) -> Result<Recovery, Refusal> {
+        let path = self.apply.clone();
+        tokio::task::spawn_blocking(move || Instance::connect(&path)?.recover(&about))
+            .await
+            .map_err(|_| Refusal::broken())?
+            .map_err(|error| unavailable(&error.to_string()))
+    }
+
+    /// Has the apply runner make the change set that undoes an application, by its id or its call's; the latest that
+    /// is not undone, without one.
+    ///
+    /// # Errors
+    /// `HANDLER_ERROR` when there is none, or the workspace has changed since.
+    pub async fn invert(&self, id: Option<String>) -> Result<(Merge, Proposal), Refusal> {
+        let path = self.apply.clone();
+        tokio::task::spawn_blocking(move || Instance::connect(&path)?.invert(id.as_deref()))
+            .await
+            .map_err(|_| Refusal::broken())?
+            .map_err(|error| match error {
+                ClientError::Refused { reason } => Refusal::new(Code::HandlerError, reason).in_stage(6),
+                ClientError::Conflict { .. } => {
+                    Refusal::new(Code::HandlerError, format!("cannot undo it: {error}")).in_stage(6)
+                }
+                other => unavailable(&other.to_string()),
+            })
+    }
+
+    /// What was applied lately, the newest first.
+    ///
+    /// # Errors
+    /// When the runner cannot be reached, or keeps no history.
+    pub async fn history(&self, limit: u16) -> Result<Vec<Merge>, Refusal> {
+        let path = self.apply.clone();
+        tokio::task::spawn_blocking(move || Instance::connect(&path)?.history(limit))
+            .await
+            .map_err(|_| Refusal::broken())?
+            .map_err(|error| unavailable(&error.to_string()))
+    }
+}
 
 /// Why a change set is not known to be in the workspace.
 #[derive(Debug)]
@@ -61,14 +120,19 @@ pub fn fate(id: &str, recovery: &Recovery) -> Fate {
 ///
 /// # Errors
 /// `HANDLER_ERROR` for a conflict or when it is not known what was applied, `PLUGIN_UNAVAILABLE` when nothing was.
-pub(super) fn carry_out(runner: &Path, id: &str, proposal: &Proposal) -> Result<(), Unapplied> {
+pub(super) fn carry_out(
+    runner: &Path,
+    id: &str,
+    proposal: &Proposal,
+    origin: &Origin,
+) -> Result<(), Unapplied> {
     let nothing = |refusal| Err(Unapplied { refusal, certain: true });
     for number in 0..TRIES {
         let first = number == 0;
         if !first {
             thread::sleep(PAUSE);
         }
-        match Instance::connect(runner).and_then(|mut runner| runner.apply(id, proposal)) {
+        match Instance::connect(runner).and_then(|mut runner| runner.apply_of(id, proposal, Some(origin))) {
             Ok(Application::Applied { .. }) => return Ok(()),
             Ok(Application::Conflict { path, message }) => {
                 let message = format!(
@@ -155,7 +219,7 @@ mod tests {
             }
             served
         });
-        let result = carry_out(&path, "ap-1", &Proposal::default());
+        let result = carry_out(&path, "ap-1", &Proposal::default(), &Origin::default());
         (result, runner.join().unwrap())
     }
 

@@ -6,11 +6,12 @@ use testudo::observation::Observation;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::Output;
 use testudo_sandbox::changeset::Proposal;
-use testudo_sandbox::protocol::Proposed;
+use testudo_sandbox::protocol::{Origin, Proposed};
 use tokio::sync::watch;
 
+use super::reaching::Ran;
 use super::{Identity, Pipeline, going_on, note};
-use crate::decision::Permit;
+use crate::decision::{Attendance, Permit};
 use crate::inflight::Inflight;
 use crate::program::{self, Plan};
 use crate::proposal::Shown;
@@ -21,10 +22,11 @@ impl Pipeline {
         &self,
         identity: &Identity,
         permit: Permit,
+        attendance: &Attendance,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<(Output, Option<Proposal>), Refusal> {
         let action = permit.action();
-        let labels = program::labels(&action.tool);
+        let mut labels = program::labels(&action.tool);
         let plan = program::plan(&identity.call, action, &self.config)?;
         self.chronicle.permitted(identity, &permit, "call.decided").await?;
         going_on(cancelled)?;
@@ -36,13 +38,18 @@ impl Pipeline {
             Plan::Contained(run) => run,
         };
         self.note_inflight(identity, &action.tool, Phase::Call, None)?;
-        let outcome = self.instances.run(&identity.session, *run, permit.bearer(), cancelled).await?;
-        let (mut content, truncated) = program::result(&action.tool, &outcome)?;
+        let Ran { outcome, reached } = self.contained(identity, &permit, *run, attendance, cancelled).await?;
+        labels.absorb(&reached);
+        let result = outcome.and_then(|outcome| Ok((program::result(&action.tool, &outcome)?, outcome)));
+        let ((mut content, truncated), outcome) = match result {
+            Ok(result) => result,
+            Err(refusal) => return Err(self.failed(identity, action, refusal, labels, cancelled).await),
+        };
         if let Proposed::Refused { reason } = &outcome.done.changes {
             note(&mut content, "changes", &json!(format!("none of its changes can be proposed: {reason}")));
         }
         // What was cut in the middle has not finished its changes either.
-        let proposal = if truncated && action.tool == "shell.run" {
+        let proposal = if truncated && program::is_program(&action.tool) {
             note(
                 &mut content,
                 "changes",
@@ -62,8 +69,9 @@ impl Pipeline {
         permit: Permit,
         proposal: Proposal,
         shown: &Shown,
+        undoes: Option<&str>,
         cancelled: &watch::Receiver<bool>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<String, Refusal> {
         let action = permit.action();
         let decided = action.change_set.as_deref();
         if proposal.set.digest().ok().as_deref() != decided {
@@ -81,14 +89,22 @@ impl Pipeline {
         let id = format!("ap-{}", uuid::Uuid::new_v4());
         self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
         going_on(cancelled)?;
-        if let Err(unapplied) = self.instances.apply(id.clone(), proposal).await {
+        let origin = Origin {
+            tool: action.tool.clone(),
+            call: identity.call.clone(),
+            session: identity.session.clone(),
+            approval: permit.approval().map(str::to_owned),
+            approver: permit.approver().map(str::to_owned),
+            undoes: undoes.map(str::to_owned),
+        };
+        if let Err(unapplied) = self.instances.apply(id.clone(), proposal, origin).await {
             if !unapplied.certain {
                 self.inflight.keep(&identity.call, &id);
             }
             return Err(unapplied.refusal);
         }
-        self.chronicle.applied(identity, action, &id, &shown.changes).await;
-        Ok(())
+        self.chronicle.applied(identity, action, &id, undoes, &shown.changes).await;
+        Ok(id)
     }
 
     fn note_inflight(

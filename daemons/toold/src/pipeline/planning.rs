@@ -16,6 +16,7 @@ use super::{Identity, Pipeline, call_of, tighten};
 use crate::catalogue;
 use crate::decision::{Agreed, Attendance};
 use crate::foresight;
+use crate::program;
 
 impl Pipeline {
     /// Stage 5 of a plan; there is no stage 6.
@@ -28,9 +29,9 @@ impl Pipeline {
         cancelled: &mut watch::Receiver<bool>,
     ) -> Result<Output, Refusal> {
         let mut calls = self.steps(identity, arguments)?;
-        let bearer = self.instances.prepare(&identity.session, cancelled).await?;
         for call in &mut calls {
-            call.bearer = Some(bearer.clone());
+            let template = program::template(&call.action.tool);
+            call.bearer = Some(self.instances.prepare(&identity.session, template, cancelled).await?);
         }
         let step = |call: Judged| Step { applications: foresight::applications(&call), call };
         let plan = Plan {

@@ -17,16 +17,20 @@ impl Pipeline {
         let at = format!("{:.0}", jiff::Timestamp::now());
         // First the switch: a call either sees it in stage 4, or is among those that are ended now.
         self.switch.stop(session, Stopped { by: by.to_owned(), at });
+        self.instances.note_stop(session);
         let ended = match session {
             Some(session) => {
                 self.decider.grants.forget(session);
+                // Cancelled before its sandbox goes, so that a call knows why it ends.
+                let ended = self.running.cancel_session(session);
                 self.instances.close(session);
-                self.running.cancel_session(session)
+                ended
             }
             None => {
                 self.decider.grants.forget_all();
+                let ended = self.running.cancel_all();
                 self.instances.close_all();
-                self.running.cancel_all()
+                ended
             }
         };
         let kept = tokio::task::block_in_place(|| self.switch.keep());
@@ -41,6 +45,7 @@ impl Pipeline {
     pub async fn resume(&self, session: Option<&str>, by: &str) -> Result<bool, SwitchError> {
         let resumed = tokio::task::block_in_place(|| self.switch.resume(session))?;
         if resumed {
+            self.instances.note_resume(session);
             self.say(session, "resumed", by, 0).await;
         }
         Ok(resumed)

@@ -1,8 +1,13 @@
 //! Before a decision: the rules of the workspace, read anew when they are not fresh.
+//!
+//! They are read in an instance of their own that runs no program: what took over the workshop, where the session's
+//! programs run, could say that there are none.
 
 use std::time::Instant;
 
 use testudo::refusal::Refusal;
+use testudo_sandbox::client::Outcome;
+use testudo_sandbox::protocol::Run;
 use tokio::sync::watch;
 
 use super::{Identity, Pipeline};
@@ -22,14 +27,28 @@ impl Pipeline {
         if !known.is_stale(session, Instant::now()) {
             return Ok(());
         }
-        let looked = self.instances.run(session, security::look(&identity.call), None, cancelled).await?;
+        let looked = self.look(session, security::look(&identity.call), cancelled).await?;
         let rules = if security::is_there(&looked) {
-            let read = self.instances.run(session, security::read(&identity.call), None, cancelled).await?;
+            let read = self.look(session, security::read(&identity.call), cancelled).await?;
             security::text(&read)
         } else {
             Ok(String::new())
         };
         known.keep(session, rules, Instant::now());
         Ok(())
+    }
+
+    async fn look(
+        &self,
+        session: &str,
+        run: Run,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<Outcome, Refusal> {
+        let looked = self.instances.run(session, security::TEMPLATE, run.clone(), None, cancelled).await?;
+        if !looked.done.timed_out {
+            return Ok(looked);
+        }
+        // It may take a moment only, which a busy machine can miss once. Missed twice, they count as not read.
+        self.instances.run(session, security::TEMPLATE, run, None, cancelled).await
     }
 }

@@ -64,17 +64,20 @@ pub async fn show_aside(
 
 /// Makes a change set visible, beginning now; it takes a second or two at most.
 pub fn show(proposal: &Proposal, now: Instant) -> Shown {
-    let changes = proposal.set.changes.iter().map(summary).collect();
-    let (diff, hidden) = match Page::of(proposal, now) {
-        Ok(diff) => (diff, None),
-        Err(reason) => (String::new(), Some(reason)),
+    let (diff, lines, hidden) = match Page::of(proposal, now) {
+        Ok((diff, lines)) => (diff, lines, None),
+        Err(reason) => (String::new(), Vec::new(), Some(reason)),
     };
+    let lines = lines.into_iter().chain(std::iter::repeat(None));
+    let repositories = &proposal.set.repositories;
+    let changes = proposal.set.changes.iter().zip(lines);
+    let changes = changes.map(|(change, lines)| summary(change, lines, repositories)).collect();
     let dropped =
         proposal.set.skipped.iter().map(|skipped| format!("{}: {}", skipped.path, skipped.reason)).collect();
     Shown { changes, diff, hidden, dropped }
 }
 
-fn summary(change: &Change) -> ChangeSummary {
+fn summary(change: &Change, lines: Option<u64>, repositories: &[String]) -> ChangeSummary {
     ChangeSummary {
         path: change.path.clone(),
         kind: word(change.kind).to_owned(),
@@ -82,7 +85,20 @@ fn summary(change: &Change) -> ChangeSummary {
         mode: change.mode,
         sha256: change.sha256.clone(),
         target: change.target.clone(),
+        from: change.from.clone(),
+        lines,
+        repository: repositories.iter().find(|place| touches(change, place)).cloned(),
     }
+}
+
+/// Whether a change is one of a directory or of what lies in it, wherever it moves.
+fn touches(change: &Change, place: &str) -> bool {
+    [Some(&change.path), change.from.as_ref()].into_iter().flatten().any(|path| lies_in(path, place))
+}
+
+/// Whether a path is a directory or lies in it.
+fn lies_in(path: &str, place: &str) -> bool {
+    place == "." || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 const fn word(kind: ChangeKind) -> &'static str {
@@ -94,5 +110,6 @@ const fn word(kind: ChangeKind) -> &'static str {
         ChangeKind::Modify => "modify",
         ChangeKind::Symlink => "symlink",
         ChangeKind::Mode => "mode",
+        ChangeKind::Rename => "rename",
     }
 }

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use testudo::latent::runs_later;
 use testudo_sandbox::changeset::{Base, BaseKind, Change, ChangeKind, Proposal};
 
 use super::quote::quote;
@@ -12,6 +13,9 @@ use super::unified::{self, Budget, TooMuch};
 
 /// Longest diff that a person is asked about, in bytes.
 pub(super) const DIFF_LIMIT: usize = 256 * 1024;
+
+/// A longer line counts as several, in bytes: nobody reads it as one.
+const LINE: usize = 200;
 
 /// A side of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +40,29 @@ impl<'p> Side<'p> {
 pub(super) struct Page<'p> {
     proposal: &'p Proposal,
     text: String,
+    /// Lines that come and go with the change at hand; none when they cannot be counted.
+    lines: Option<u64>,
     budget: Budget,
 }
 
 impl<'p> Page<'p> {
-    /// The whole diff, or why there is none.
-    pub(super) fn of(proposal: &'p Proposal, now: Instant) -> Result<String, String> {
-        let mut page = Self { proposal, text: String::new(), budget: Budget::new(now) };
+    /// The whole diff with the lines that come and go with each change, or why there is none.
+    pub(super) fn of(proposal: &'p Proposal, now: Instant) -> Result<(String, Vec<Option<u64>>), String> {
+        let mut page = Self { proposal, text: String::new(), lines: None, budget: Budget::new(now) };
+        let mut lines = Vec::new();
+        for place in &proposal.set.repositories {
+            page.say(&format!("a git repository, though not called .git: {}", quote(place)))?;
+        }
         for change in &proposal.set.changes {
+            page.lines = Some(0);
+            page.warn(change)?;
             page.change(change)?;
+            lines.push(page.lines);
         }
         for skipped in &proposal.set.skipped {
             page.say(&format!("left out: {}: {}", quote(&skipped.path), skipped.reason.escape_debug()))?;
         }
-        Ok(page.text)
+        Ok((page.text, lines))
     }
 
     /// One line.
@@ -57,6 +70,15 @@ impl<'p> Page<'p> {
         self.text.push_str(line);
         self.text.push('\n');
         if self.text.len() > DIFF_LIMIT { Err(too_long()) } else { Ok(()) }
+    }
+
+    /// What a change leads to when it has been applied.
+    fn warn(&mut self, change: &Change) -> Result<(), String> {
+        if matches!(change.kind, ChangeKind::Delete | ChangeKind::Rmdir) {
+            return Ok(());
+        }
+        runs_later(&change.path)
+            .map_or(Ok(()), |reason| self.say(&format!("runs later: {}: {reason}", quote(&change.path))))
     }
 
     fn change(&mut self, change: &'p Change) -> Result<(), String> {
@@ -79,6 +101,16 @@ impl<'p> Page<'p> {
                 }
                 let target = change.target.as_deref().map_or_else(|| "?".into(), quote);
                 self.say(&format!("new link {path} -> {target}"))
+            }
+            ChangeKind::Rename => {
+                self.say(&format!("rename from {}", quote(change.from.as_deref().unwrap_or("?"))))?;
+                self.say(&format!("rename to {path}"))?;
+                self.mode(change)?;
+                if change.offset.is_none() {
+                    return Ok(());
+                }
+                let old = self.old(change)?;
+                self.content(change, old, Side::of(self.proposal.new_content(change)))
             }
             ChangeKind::Add | ChangeKind::Modify => {
                 let old = self.old(change)?;
@@ -136,6 +168,7 @@ impl<'p> Page<'p> {
         let path = quote(&change.path);
         let name = |side: Side<'_>, prefix: &str| match side {
             Side::Nothing => "/dev/null".to_owned(),
+            _ if prefix == "a" => quote(&format!("a/{}", change.from.as_ref().unwrap_or(&change.path))),
             _ => quote(&format!("{prefix}/{}", change.path)),
         };
         let header = format!("--- {}\n+++ {}", name(old, "a"), name(new, "b"));
@@ -146,6 +179,7 @@ impl<'p> Page<'p> {
                 self.hunks(change, old, new)
             }
             (Side::Unseen, Side::Nothing | Side::Text(_)) => {
+                self.lines = None;
                 // Who sees all that comes and the name of what goes is not misled.
                 let goes = if new == Side::Nothing { "file" } else { "the text of" };
                 let facts = base.map_or_else(String::new, facts);
@@ -154,6 +188,7 @@ impl<'p> Page<'p> {
                 self.hunks(change, Side::Nothing, new)
             }
             _ => {
+                self.lines = None;
                 self.say(&header)?;
                 let size = base.filter(|base| base.kind == BaseKind::File).map_or(0, |base| base.size);
                 let hash = change.sha256.as_deref().unwrap_or("none");
@@ -173,9 +208,18 @@ impl<'p> Page<'p> {
                     quote(&change.path)
                 ),
             })?;
+        let changed = hunks.split('\n').filter_map(|line| line.strip_prefix(['+', '-']));
+        let changed: u64 = changed.map(|line| line.len().div_ceil(LINE).max(1) as u64).sum();
+        self.lines = self.lines.filter(|_| is_plain(text(new))).map(|lines| lines + changed);
         self.text.push_str(&hunks);
         Ok(())
     }
+}
+
+/// Whether a text has no control characters but those that end lines or indent them: others can hide or redraw it.
+fn is_plain(text: &str) -> bool {
+    let ended = text.split_inclusive('\n').map(|line| line.strip_suffix("\r\n").unwrap_or(line));
+    ended.flat_map(str::chars).all(|char| matches!(char, '\n' | '\t') || !char.is_control())
 }
 
 fn too_long() -> String {

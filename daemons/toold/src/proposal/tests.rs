@@ -27,6 +27,7 @@ fn proposal(kind: ChangeKind, old: Option<&[u8]>, new: Option<&[u8]>, modes: (u3
         offset: new.map(|_| old.map_or(0, <[u8]>::len) as u64),
         target: None,
         base,
+        from: None,
     };
     Proposal { set: ChangeSet::new(vec![change], Vec::new()), contents }
 }

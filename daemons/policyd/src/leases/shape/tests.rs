@@ -60,6 +60,7 @@ fn change(path: &str, kind: &str) -> ChangeSummary {
         mode: Some(0o644),
         sha256: Some("00".into()),
         target: None,
+        ..ChangeSummary::default()
     }
 }
 
@@ -164,6 +165,92 @@ fn an_argument_that_nobody_declared_must_stay() {
         next.action.arguments["content"] = json!("two");
         next
     }));
+}
+
+/// A connection as `egressd` has it decided.
+fn connection(arguments: serde_json::Value) -> Judged {
+    let mut judged = message("x", "y");
+    judged.action.tool = CONNECT.into();
+    judged.action.effect = Effect::ReadExternal;
+    let roles = arguments.as_object().unwrap().keys().map(|name| {
+        let role = match name.as_str() {
+            "destination" => Role::Destination,
+            "path" | "query" => Role::Content,
+            // The worst that a daemon could say of it.
+            _ => Role::Option,
+        };
+        (name.clone(), role)
+    });
+    judged.declaration.arguments = roles.collect();
+    judged.declaration.effects = BTreeSet::from([Effect::ReadExternal]);
+    judged.action.arguments = arguments;
+    judged
+}
+
+/// The arguments of a look at a page with some of them changed; null takes one away.
+fn look(changes: &serde_json::Value) -> Judged {
+    let mut arguments = json!({
+        "destination": "forge.example:443", "scheme": "https", "listed": false, "for": "web.fetch",
+        "method": "GET", "path": "/readme", "query": "v=1",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        arguments[name] = value.clone();
+    }
+    arguments.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    connection(arguments)
+}
+
+#[test]
+fn a_yes_to_a_look_is_for_looks_of_the_same_tool_at_the_same_place() {
+    let given = look(&json!({}));
+    for (next, covered) in [
+        (json!({}), true),
+        (json!({"path": "/other", "query": "v=2"}), true),
+        (json!({"query": null}), true),
+        (json!({"method": "HEAD"}), false),
+        (json!({"method": "POST"}), false),
+        (json!({"method": "OPTIONS"}), false),
+        (json!({"scheme": "http"}), false),
+        (json!({"scheme": "tls", "method": null, "path": null, "query": null}), false),
+        (json!({"scheme": "tcp", "method": null, "path": null, "query": null}), false),
+        (json!({"for": "test.run"}), false),
+        (json!({"secrets": ["forge"]}), false),
+        (json!({"content": "not shown, 9 bytes"}), false),
+        (json!({"listed": true}), false),
+        (json!({"destination": "forge.example:8443"}), false),
+        (json!({"destination": "evil.example:443"}), false),
+    ] {
+        assert_eq!(covers(&given, &look(&next)), covered, "{next}");
+    }
+    let shape = Shape::of(&given, &asked("r"), Scope::Session);
+    assert_eq!(
+        shape.in_words(),
+        "net.connect with the same destination and for and listed and method and scheme may run again, \
+         with any path and query"
+    );
+}
+
+#[test]
+fn whatever_says_more_than_a_look_must_stay_as_it_was() {
+    for given in [
+        json!({"method": "POST", "content": "not shown, 9 bytes"}),
+        json!({"method": "POST"}),
+        json!({"scheme": "http"}),
+        json!({"secrets": ["forge"]}),
+    ] {
+        let with = |more: serde_json::Value| {
+            let mut all = given.clone();
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            look(&all)
+        };
+        let first = with(json!({}));
+        assert!(covers(&first, &first), "{given}");
+        for (name, other) in [("path", "/repo"), ("query", "x"), ("for", "code.run"), ("method", "DELETE")] {
+            assert!(!covers(&first, &with(json!({ name: other }))), "{given} {name}");
+        }
+        assert!(!covers(&first, &with(json!({"secrets": ["admin"]}))), "{given}");
+        assert!(!Shape::of(&first, &asked("r"), Scope::Session).in_words().contains("any"), "{given}");
+    }
 }
 
 proptest! {

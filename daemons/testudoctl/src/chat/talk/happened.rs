@@ -110,6 +110,7 @@ pub(super) fn turn_of(event: &Event) -> &str {
         Event::TurnStarted { turn, .. }
         | Event::Text { turn, .. }
         | Event::CallStarted { turn, .. }
+        | Event::CallOutput { turn, .. }
         | Event::CallFinished { turn, .. } => turn,
         Event::TurnFinished { turn } => &turn.turn,
     }

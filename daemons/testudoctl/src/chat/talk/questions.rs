@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use testudo::approval::{Approval, Outcome};
+use testudo::turn::Event;
 
 use super::Talk;
 use crate::approvals::{self, Yes};
@@ -10,6 +11,27 @@ use crate::failure::Failure;
 use crate::screen;
 
 impl Talk {
+    /// Shows an event, unless it would push a question off the screen.
+    pub(super) async fn tell(&mut self, event: Event, ours: bool) -> Result<(), Failure> {
+        let held = !self.waiting.is_empty() && !self.page.is_json();
+        let event = if held { self.backlog.hold(event, ours) } else { Some(event) };
+        let Some(event) = event else { return Ok(()) };
+        let shown = self.transcript.event(&event, ours);
+        self.print(shown).await
+    }
+
+    /// Shows what had to wait, once nothing waits for an answer.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
+        if !self.waiting.is_empty() {
+            return Ok(());
+        }
+        for (event, ours) in self.backlog.take() {
+            let shown = self.transcript.event(&event, ours);
+            self.print(shown).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn requested(&mut self, approval: Approval) -> Result<(), Failure> {
         if let Some(known) = self.waiting.iter_mut().find(|known| known.id == approval.id) {
             let calls = approval.calls;

@@ -1,13 +1,16 @@
 //! Which model: from the environment of the human, as other programs of the kind have it.
 //!
 //! `OPENAI_API_KEY`, `OPENAI_BASE_URL` and `OPENAI_MODEL`, or `OLLAMA_HOST`; `TESTUDO_MODEL` names the model in both
-//! cases, and without a name it is the first that the server lists. A key becomes a credential of `modeld`; it never gets into a configuration or a daemon's environment.
+//! cases, and without a name it is the first that the server lists. A key becomes a credential of
+//! `egressd`, bound to that server; it never gets into a configuration, a daemon's environment or `modeld`. It goes over
+//! https alone.
 
 use anyhow::{Context, Result};
 use testudo_appliance::Plan;
 
-/// As the unit of `modeld` imports it.
-const CREDENTIAL: &str = "testudo.modeld.api-key";
+/// The name of the key, and its credential as the unit of `egressd` imports it.
+const SECRET: &str = "model";
+const CREDENTIAL: &str = "testudo.egressd.model";
 const OPENAI: &str = "https://api.openai.com/v1";
 const OLLAMA_PORT: &str = "11434";
 
@@ -55,8 +58,12 @@ impl Model {
         if is_plain_and_remote(base_url) {
             plan.set("modeld", "allow_http", true);
         }
-        if let Some(key) = key {
-            plan.set("modeld", "api_key_credential", CREDENTIAL).credential("modeld", CREDENTIAL, key);
+        if let Some(key) = key.as_ref().filter(|_| is_encrypted(base_url)) {
+            // A path of a URL ends before its query, and a prefix of paths ends with a slash.
+            let place = base_url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+            plan.set("modeld", "api_key_secret", SECRET)
+                .set(&format!("egressd.secrets.{SECRET}"), "endpoint", format!("{place}/"))
+                .credential("egressd", CREDENTIAL, key);
         }
     }
 
@@ -66,10 +73,12 @@ impl Model {
             Self::Rehearsal => {
                 "rehearsal: offline, follows plain commands, no intelligence (OPENAI_API_KEY, OLLAMA_HOST: a real one)".into()
             }
-            Self::Server { base_url, model, .. } if is_plain_and_remote(base_url) => {
-                format!("{model} at {base_url}, unencrypted")
+            Self::Server { base_url, model, key } => {
+                let open = if is_plain_and_remote(base_url) { ", unencrypted" } else { "" };
+                let unsent = key.is_some() && !is_encrypted(base_url);
+                let unsent = if unsent { "; the key stays here, since it only goes over https" } else { "" };
+                format!("{model} at {base_url}{open}{unsent}")
             }
-            Self::Server { base_url, model, .. } => format!("{model} at {base_url}"),
         }
     }
 }
@@ -90,6 +99,10 @@ fn ollama(host: &str) -> String {
         name => name,
     };
     format!("{scheme}://{name}:{port}/v1")
+}
+
+fn is_encrypted(url: &str) -> bool {
+    url.starts_with("https://")
 }
 
 fn is_plain_and_remote(url: &str) -> bool {
@@ -130,11 +143,25 @@ mod tests {
         let model = from(&[("OPENAI_API_KEY", "sk-1"), ("OPENAI_MODEL", "m")]).unwrap();
         let mut plan = Plan::bare(Path::new("/u"), Path::new("/b"));
         model.enter(&mut plan);
-        assert_eq!(plan.credentials["modeld"][CREDENTIAL], "sk-1");
+        assert_eq!(plan.credentials["egressd"][CREDENTIAL], "sk-1");
+        assert!(!plan.credentials.contains_key("modeld"));
+        assert_eq!(plan.settings["egressd.secrets.model"]["endpoint"], "https://api.openai.com/v1/");
         assert!(!serde_json::to_string(&plan.settings).unwrap().contains("sk-1"));
         assert_eq!(plan.settings["modeld"]["base_url"], "https://api.openai.com/v1");
         assert!(!plan.settings["modeld"].contains_key("allow_http"));
         assert!(!model.describe().contains("sk-1"));
+    }
+
+    #[test]
+    fn a_key_does_not_go_where_it_can_be_read() {
+        let model = from(&[("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "http://box.lan/v1")]).unwrap();
+        let mut plan = Plan::bare(Path::new("/u"), Path::new("/b"));
+        model.enter(&mut plan);
+        assert!(plan.credentials.is_empty() && !plan.settings["modeld"].contains_key("api_key_secret"));
+        assert_eq!(
+            model.describe(),
+            "first at http://box.lan/v1, unencrypted; the key stays here, since it only goes over https"
+        );
     }
 
     #[test]

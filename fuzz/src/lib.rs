@@ -1,0 +1,3 @@
+//! Fuzz targets for what a sandbox says; see [`properties`].
+
+pub mod properties;
