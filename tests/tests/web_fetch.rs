@@ -167,12 +167,14 @@ fn a_redirect_to_another_host_is_decided_anew() {
 }
 
 #[test]
-fn a_redirect_within_the_page_s_path_needs_no_second_question() {
+fn a_redirect_within_the_page_s_path_is_another_page() {
     let outside = Outside::start();
     outside.answer("page.test", "/docs", Answer::redirect("/docs/"));
     outside.answer("page.test", "/docs/", Answer::text("here"));
     let scene = scene(&outside);
-    assert_eq!(content(&fetch(&scene, &outside.url("page.test", "/docs"))), "here");
+    let (call, fetching) = begin(&scene, &json!({ "url": outside.url("page.test", "/docs") }));
+    scene.approve(&scene.next_approval(&[&fetching]));
+    assert_eq!(content(&call.finish().json()), "here");
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! Files that run later: what somebody else's program reads and obeys, outside of any sandbox, when its time comes.
 //!
 //! To write one is to run something, only not now; so prompts say it, and rules can tell such a change from others.
-//! The list is data with a reason for each row. It cannot be complete: a Makefile runs when somebody types `make`.
+//! The list is data with a reason for each row: what is run or obeyed though nobody asks for just that. A Makefile or
+//! a test is not in it, as it runs when somebody wants it to; the list cannot be complete.
 
 /// A row: how the path ends, and who runs it when. A `*` at an end of a name stands for anything; a row that ends in
 /// `/` means everything below such a folder.
 type Row = (&'static str, &'static str);
 
 /// All rows; the first that fits is said.
-const ROWS: [Row; 44] = [
+const ROWS: [Row; 71] = [
     (".git/", "git reads it, and runs its hooks and settings, at the owner's next command"),
     (".githooks/", "git may run it as a hook"),
     (".husky/", "git may run it as a hook"),
     (".gitconfig", "git obeys it at its next command"),
     (".gitmodules", "git fetches from where it says"),
+    (".config/git/", "git obeys it at its next command"),
     (".gitattributes", "git chooses filter and merge programs by it"),
     (".bashrc", "the next shell runs it"),
     (".bash_profile", "the next login runs it"),
@@ -25,9 +27,12 @@ const ROWS: [Row; 44] = [
     (".zshenv", "the next shell runs it"),
     (".zprofile", "the next login runs it"),
     (".zlogin", "the next login runs it"),
+    (".zlogout", "the end of a login runs it"),
     (".kshrc", "the next shell runs it"),
     (".inputrc", "the next shell binds keys by it"),
     ("config.fish", "the next shell runs it"),
+    (".config/fish/", "the next shell runs what is inside"),
+    (".config/environment.d/", "the next login sets variables by it, such as what is loaded into programs"),
     (".envrc", "direnv runs it when somebody enters the folder"),
     (".xprofile", "the next graphical login runs it"),
     (".xinitrc", "the next graphical login runs it"),
@@ -42,16 +47,39 @@ const ROWS: [Row; 44] = [
     ("crontab", "cron can run it"),
     (".ssh/", "ssh lets people in and runs commands by it"),
     (".vimrc", "the next editor runs it"),
+    (".vim/", "the next editor runs what is inside"),
+    (".config/nvim/", "the next editor runs what is inside"),
+    (".nvim.lua", "the next editor runs it"),
     (".exrc", "the next editor runs it"),
     (".nvimrc", "the next editor runs it"),
     (".emacs", "the next editor runs it"),
+    (".emacs.d/", "the next editor runs what is inside"),
     (".dir-locals.el", "the next editor runs it"),
     (".vscode/", "the editor runs tasks and settings of it"),
+    ("*.code-workspace", "the editor runs tasks and settings of it"),
     (".idea/", "the editor runs tasks and settings of it"),
     (".devcontainer/", "the editor builds and runs a container by it"),
     (".github/workflows/", "the next push runs it"),
     (".gitlab-ci.yml", "the next push runs it"),
+    (".circleci/", "the next push runs it"),
     (".pre-commit-config.yaml", "the next commit runs what it names"),
+    ("lefthook.yml", "the next commit runs what it names"),
+    (".cargo/config.toml", "cargo runs the compilers and programs that it names, also for an editor"),
+    (".cargo/config", "cargo runs the compilers and programs that it names, also for an editor"),
+    ("build.rs", "cargo runs it before it builds, also for an editor"),
+    ("package.json", "npm runs its scripts when it installs"),
+    (".npmrc", "npm fetches from where it says, and runs the shell that it names"),
+    (".yarnrc.yml", "yarn runs the program that it names in its own place"),
+    (".pnpmfile.cjs", "pnpm runs it when it installs"),
+    (".mise.toml", "mise sets variables and runs hooks by it when somebody enters the folder"),
+    ("mise.toml", "mise sets variables and runs hooks by it when somebody enters the folder"),
+    ("*.pth", "Python can run it whenever it starts"),
+    ("sitecustomize.py", "Python runs it whenever it starts"),
+    ("usercustomize.py", "Python runs it whenever it starts"),
+    ("conftest.py", "pytest runs it before it looks for tests"),
+    (".gdbinit", "the next debugger runs it"),
+    (".lldbinit", "the next debugger runs it"),
+    (".tmux.conf", "the next terminal session runs it"),
     (".testudo/", "Testudo itself reads it"),
 ];
 
@@ -98,6 +126,17 @@ mod tests {
             ".config/systemd/user/a",
             "./.profile",
             ".ssh/authorized_keys",
+            "x/.cargo/config.toml",
+            "web/package.json",
+            ".config/fish/conf.d/a.fish",
+            ".config/environment.d/10.conf",
+            ".config/git/config",
+            ".emacs.d/init.el",
+            ".vim/plugin/x.vim",
+            "lib/python3/site-packages/x.pth",
+            "tests/conftest.py",
+            "all.code-workspace",
+            ".circleci/config.yml",
         ] {
             assert!(runs_later(path).is_some(), "{path}");
         }
@@ -105,9 +144,17 @@ mod tests {
 
     #[test]
     fn what_only_lies_there_is_not_marked() {
-        for path in
-            ["notes/a.txt", "bashrc", "src/main.rs", ".github/CODEOWNERS", "services.txt", "git/config", ""]
-        {
+        for path in [
+            "notes/a.txt",
+            "bashrc",
+            "src/main.rs",
+            ".github/CODEOWNERS",
+            "services.txt",
+            "git/config",
+            "Makefile",
+            "cargo/config.toml",
+            "",
+        ] {
             assert_eq!(runs_later(path), None, "{path}");
         }
     }

@@ -300,3 +300,7 @@ mod tests;
 #[cfg(test)]
 #[path = "replay_tests.rs"]
 mod replay_tests;
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod guard_tests;

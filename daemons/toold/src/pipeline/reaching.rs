@@ -1,5 +1,7 @@
 //! A contained call and its way out: opened before it runs, closed whatever becomes of it.
 
+use std::time::Duration;
+
 use serde_json::json;
 use testudo::action::Action;
 use testudo::label::{Labels, Source};
@@ -12,6 +14,9 @@ use tokio::sync::watch;
 use super::{Identity, Pipeline, going_on};
 use crate::decision::{Attendance, Permit};
 use crate::{destinations, egress, program, running};
+
+/// How long the end of a cancelled call waits for its labels to be known.
+const LAST_WORD: Duration = Duration::from_millis(300);
 
 /// A call that ran, well or not, and who beyond the appliance could have written what it gave.
 pub(super) struct Ran {
@@ -66,10 +71,6 @@ impl Pipeline {
         labels: Labels,
         cancelled: &mut watch::Receiver<bool>,
     ) -> Refusal {
-        // Whoever ended it hears just that, and nothing of what it had come to.
-        if let Err(stopped) = going_on(cancelled) {
-            return stopped;
-        }
         let declaration = self.tools.iter().find(|tool| tool.spec.name == action.tool);
         let declaration = declaration.map(|tool| tool.spec.declaration.clone()).unwrap_or_default();
         let observation = Observation::Result {
@@ -80,9 +81,17 @@ impl Pipeline {
             content: json!({ "error": refusal.message }),
             labels,
         };
-        tokio::select! {
-            told = self.decider.observe(&identity.session, &observation) => told.err().unwrap_or(refusal),
-            () = running::ended(cancelled) => going_on(cancelled).err().unwrap_or_else(Refusal::broken),
-        }
+        let told = self.decider.observe(&identity.session, &observation);
+        tokio::pin!(told);
+        let ended = async {
+            running::ended(cancelled).await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        let told = tokio::select! {
+            told = &mut told => told.err(),
+            () = ended => None,
+        };
+        // Whoever ended it hears just that, and nothing of what it had come to: but it may have been heard before.
+        going_on(cancelled).err().or(told).unwrap_or(refusal)
     }
 }

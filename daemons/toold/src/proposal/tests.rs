@@ -186,3 +186,33 @@ fn what_nobody_can_read_or_compare_is_hidden() {
         assert!(shown.hidden.as_deref().is_some_and(|hidden| hidden.contains(reason)), "{:?}", shown.hidden);
     }
 }
+
+#[test]
+fn long_lines_count_as_several_and_what_redraws_a_screen_has_no_number() {
+    let lines = |new: &[u8]| {
+        let shown = seen(&proposal(ChangeKind::Modify, Some(b"a\n"), Some(new), (0o644, 0o644)));
+        assert_eq!(shown.hidden, None);
+        shown.changes[0].lines
+    };
+    assert_eq!(lines(b"b\n"), Some(2));
+    assert_eq!(lines(b"b\r\n\tc\r\n"), Some(3));
+    assert_eq!(lines(&[b'x'; 200]), Some(2));
+    assert_eq!(lines(&[b'x'; 201]), Some(3));
+    assert_eq!(lines(&vec![b'x'; 100_001]), Some(502));
+    for hiding in ["\u{1b}[2Jb\n", "evil\rb\n", "b\u{8}\n", "b\r", "b\u{9b}1A\n"] {
+        assert_eq!(lines(hiding.as_bytes()), None, "{hiding:?}");
+    }
+}
+
+#[test]
+fn a_rename_out_of_a_repository_is_part_of_it() {
+    for (from, to) in [("r/HEAD", "a"), ("a", "r/HEAD")] {
+        let rename = |change: &mut Change| {
+            (change.from, change.path) = (Some(from.into()), to.into());
+        };
+        let mut moved =
+            with(proposal(ChangeKind::Rename, Some(b"a\n"), Some(b"a\n"), (0o644, 0o644)), rename);
+        moved.set = moved.set.with_repositories(vec!["r".into()]);
+        assert_eq!(seen(&moved).changes[0].repository.as_deref(), Some("r"), "{from} to {to}");
+    }
+}
