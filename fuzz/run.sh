@@ -19,6 +19,14 @@ unset CARGO_TARGET_DIR
 for target in "${targets[@]}"; do
   # What is found new stays out of the corpus, which is kept small and read by people.
   mkdir -p "fuzz/found/$target"
-  cargo +nightly fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
-    -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+  # Its own lines are thousands: they are kept beside what was found, and shown when something was.
+  log=fuzz/found/$target.log
+  if cargo +nightly fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
+    -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
+    printf '%-10s %s executions without a finding\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+  else
+    tail -n 60 "$log"
+    echo "$target: see $log" >&2
+    exit 1
+  fi
 done

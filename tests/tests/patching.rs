@@ -1,7 +1,7 @@
 //! `fs.patch` on the live path: asked about as the change that it makes, applied whole or not at all, and kept inside.
 
 use serde_json::{Value, json};
-use testudo_tests::{Scene, text};
+use testudo_tests::{Scene, repository, text};
 
 const DIFF: &str = "\
 --- a/src/main.txt
@@ -116,4 +116,48 @@ fn what_a_refused_patch_quotes_of_a_file_is_labelled_as_a_file_s() {
     assert!(approval.to_string().contains("this session has read: file"), "{approval}");
     assert_eq!(scene.ctl(&["deny", &text(&approval, "id")]).status, 0);
     call.finish();
+}
+
+/// Ways to name a file that the applying tool understands; `NAME` and its quoted form stand for the path.
+const SPELLINGS: [&str; 8] = [
+    "--- a/NAME\n+++ b/NAME\n@@ -1 +1 @@\n-old\n+new\n",
+    "--- NAME\n+++ NAME\n@@ -1 +1 @@\n-old\n+new\n",
+    "--- a/NAME\t2026-01-01 00:00:00\n+++ b/NAME\t2026-01-01 00:00:00\n@@ -1 +1 @@\n-old\n+new\n",
+    "--- \"a/QUOTED\"\n+++ \"b/QUOTED\"\n@@ -1 +1 @@\n-old\n+new\n",
+    "diff --git a/NAME b/NAME\nold mode 100644\nnew mode 100755\n",
+    "diff --git a/NAME b/elsewhere\nsimilarity index 100%\nrename from NAME\nrename to elsewhere\n",
+    "diff --git a/other b/NAME.new\nsimilarity index 100%\nrename from other\nrename to \"QUOTED.new\"\n",
+    "said by somebody\n--- a/NAME\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n",
+];
+
+/// Policy reads the names of a diff on its own, before anything runs: whatever the tool would touch, a rule must see.
+#[test]
+fn however_a_diff_names_a_file_the_rule_about_it_speaks() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("guarded.toml");
+    let shipped = std::fs::read_to_string(repository().join("policies/default.toml")).unwrap();
+    let rule = "[[rule]]\nname = \"guard\"\nmatch = { tool = \"fs.patch\", phase = \"call\", path = \"secret/**\" }\n\
+        action = \"deny\"\nreason = \"nobody touches it\"\n";
+    std::fs::write(&file, format!("{shipped}\n{rule}")).unwrap();
+    let scene = Scene::with(|plan| {
+        plan.visible.push(place.path().to_owned());
+        plan.set("policyd", "rules", vec![file]);
+    });
+    for path in ["secret/k", "public/k", "other"] {
+        scene.put(path, "old\n");
+    }
+    let spell =
+        |spelling: &str, name: &str, quoted: &str| spelling.replace("NAME", name).replace("QUOTED", quoted);
+    for spelling in SPELLINGS {
+        // The tool takes it: otherwise the denial below would show nothing.
+        let call =
+            scene.call_start("fs.patch", &json!({ "diff": spell(spelling, "public/k", "publi\\143/k") }));
+        let approval = scene.next_approval(&[]);
+        assert_eq!(approval["phase"], "apply", "{spelling}: {approval}");
+        assert_eq!(scene.ctl(&["deny", &text(&approval, "id"), "--reason", "no"]).status, 0);
+        let _ = call.finish();
+        let message = refused(&scene, &spell(spelling, "secret/k", "s\\145cret/k"));
+        assert!(message.contains("nobody touches it"), "{spelling}: {message}");
+    }
+    assert_eq!(scene.file("secret/k").unwrap(), b"old\n");
 }

@@ -26,7 +26,7 @@ command -v mmdebstrap >/dev/null || skip "mmdebstrap is not installed"
 work=$(mktemp -d)
 results=${RESULTS:-$work/results}
 mkdir -p "$results" "$work/bin" "$work/disk"
-trap 'umount -l "$work/emulator/dev" "$work/emulator/proc" "$work/emulator/work" "$work/emulator" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'umount -l "$work/emulator/dev" "$work/emulator/proc" "$work/emulator/machine" "$work/emulator" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # What debuggers read would be most of the disk.
 for binary in "$bin_dir"/testudo-{agentd,auditd,egressd,extension,modeld,policyd,sandbox,toold} "$bin_dir/testudoctl"; do
@@ -44,22 +44,22 @@ echo appliance >"$work/disk/etc/hostname"
 # QEMU and mkfs of the guest's own Debian, whatever this machine has.
 mkdir "$work/emulator"
 mount --bind "$emulator" "$work/emulator"
-mkdir -p "$work/emulator/work"
-mount --bind "$work" "$work/emulator/work"
+mkdir -p "$work/emulator/machine"
+mount --bind "$work" "$work/emulator/machine"
 mount -t proc proc "$work/emulator/proc"
 mount --bind /dev "$work/emulator/dev"
 in_emulator() { chroot "$work/emulator" "$@"; }
 
 truncate -s 3G "$work/disk.img"
-in_emulator /sbin/mkfs.ext4 -q -F -O ^has_journal -d /work/disk /work/disk.img
+in_emulator /sbin/mkfs.ext4 -q -F -O ^has_journal -d /machine/disk /machine/disk.img
 kernel=$(cd "$work/disk/boot" && echo vmlinuz-*)
 started=$(date +%s%N)
 status=0
 for attempt in 1 2; do
   # Emulators hang now and then, always before the first line; one more try tells it from a failure.
   timeout "$limit" chroot "$work/emulator" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -m 2048 -smp 2 \
-    -nographic -no-reboot -nic none -kernel "/work/disk/boot/$kernel" -initrd "/work/disk/boot/${kernel/vmlinuz/initrd.img}" \
-    -drive file=/work/disk.img,if=virtio,format=raw,snapshot=on \
+    -nographic -no-reboot -nic none -kernel "/machine/disk/boot/$kernel" -initrd "/machine/disk/boot/${kernel/vmlinuz/initrd.img}" \
+    -drive file=/machine/disk.img,if=virtio,format=raw,snapshot=on \
     -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no systemd.mask=serial-getty@ttyS0.service panic=-1" \
     </dev/null >"$results/console.log" 2>&1 || status=$?
   tr -d '\r' <"$results/console.log" | sed -n 's/^.*vm-test: //p' >"$results/lines"

@@ -3,12 +3,12 @@
 //! Destinations are recorded with their paths and without their queries, headers and bodies: those could hold what
 //! nobody is to keep.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libsystemd::logging::Priority;
 use serde_json::json;
 use testudo::egress::CONNECT;
+use testudo::flood::Flood;
 use testudo::journal;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
@@ -19,40 +19,19 @@ use crate::gate::{Admitted, Reason, Transfer, Turned, Who, Wish};
 
 /// Longest text of a client's in the record, in characters.
 const TEXT: usize = 300;
-/// How often refusals for flooding and bad forms are recorded, of all travellers together; those between are counted.
-const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The way to the record and to the journal.
 #[derive(Debug)]
 pub struct Chronicle {
     recorder: Recorder,
     controls: Controls,
-    flood: Mutex<Flood>,
-}
-
-/// Refusals that a hostile client can make as fast as it likes, and that wait to be counted.
-#[derive(Debug, Default)]
-struct Flood {
-    recorded: Option<Instant>,
-    unrecorded: u64,
-}
-
-impl Flood {
-    /// How many were left out before this one, or none when this one is left out too.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.recorded.is_some_and(|last| now.saturating_duration_since(last) < FLOOD_INTERVAL) {
-            self.unrecorded += 1;
-            return None;
-        }
-        self.recorded = Some(now);
-        Some(std::mem::take(&mut self.unrecorded))
-    }
+    flood: Flood,
 }
 
 impl Chronicle {
     /// Writes through this recorder.
     pub fn new(recorder: Recorder, controls: Controls) -> Self {
-        Self { recorder, controls, flood: Mutex::default() }
+        Self { recorder, controls, flood: Flood::default() }
     }
 
     /// A connection is about to be made. Durable when this returns; otherwise it must not be made.
@@ -89,7 +68,7 @@ impl Chronicle {
     pub async fn refused(&self, who: &Who, wish: Option<&Wish>, turned: &Turned) {
         let mut left_out = 0;
         if matches!(turned.reason, Reason::Rate | Reason::Form) {
-            let admitted = self.flood.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
+            let admitted = self.flood.admit(Instant::now());
             match admitted {
                 Some(count) => left_out = count,
                 None => return,
@@ -176,17 +155,6 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_flood_is_counted_and_not_recorded_one_by_one() {
-        let mut flood = Flood::default();
-        let start = Instant::now();
-        assert_eq!(flood.admit(start), Some(0));
-        for _ in 0..50 {
-            assert_eq!(flood.admit(start), None);
-        }
-        assert_eq!(flood.admit(start + FLOOD_INTERVAL), Some(50));
-    }
 
     #[test]
     fn a_query_is_never_recorded() {

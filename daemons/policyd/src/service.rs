@@ -135,8 +135,7 @@ impl Policy {
         options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         let mut options = GivenOptions::new(options);
         let (session, whole) = (options.string("session")?, options.string("whole")?);
         options.finish()?;
@@ -176,26 +175,22 @@ impl Policy {
 
     #[zbus(out_args("leases"))]
     async fn leases(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         body(&self.desk.leases())
     }
 
     async fn revoke(&self, lease: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        self.desk.end_lease(lease, caller.require_operator()?).await
+        self.desk.end_lease(lease, &self.operator(&header).await?).await
     }
 
     #[zbus(out_args("uri"))]
     async fn enrol_otp(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        self.desk.enrol(caller.require_operator()?).await
+        self.desk.enrol(&self.operator(&header).await?).await
     }
 
     #[zbus(out_args("explanation"))]
     async fn explain(&self, action: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         let judged: Judged = limits::parse(action, REPLY)?;
         body(&self.desk.explain(&judged).await?)
     }
@@ -207,8 +202,7 @@ impl Policy {
         name: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         if toml_text.len() > BUS.message {
             return Err(Fault::TooLarge(format!("the policy is longer than {} bytes", BUS.message)));
         }
@@ -227,8 +221,7 @@ impl Policy {
         toml_text: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         body(&self.desk.replay(name, toml_text)?)
     }
 
@@ -254,15 +247,13 @@ impl Policy {
 
     #[zbus(out_args("files"))]
     async fn files(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         body(&self.desk.policy_files())
     }
 
     #[zbus(out_args("rules"))]
     async fn rules(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = self.operator(&header).await?;
         body(&self.desk.plain_rules(session)?)
     }
 
@@ -272,8 +263,7 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        self.desk.switch_rule(session, rule, false, caller.require_operator()?).await
+        self.desk.switch_rule(session, rule, false, &self.operator(&header).await?).await
     }
 
     async fn enable(
@@ -282,8 +272,7 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        let caller = Caller::of(&header, &self.connection).await?;
-        self.desk.switch_rule(session, rule, true, caller.require_operator()?).await
+        self.desk.switch_rule(session, rule, true, &self.operator(&header).await?).await
     }
 
     async fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -325,6 +314,12 @@ impl Policy {
             return Err(fault);
         }
         Ok(daemon)
+    }
+
+    /// The person who calls, for methods that only people may call.
+    async fn operator(&self, header: &Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        caller.require_operator().map(str::to_owned)
     }
 
     /// Who wants to change the policy: a person, as the bus says and this a second time, with a record.

@@ -7,6 +7,7 @@
 //! * [`extension`], [`frame`]: what `policyd` and the process of extension rules say, on a socket of their own;
 //! * [`egress`]: what reaches out, where to, and by whose leave;
 //! * [`refusal`], [`tool`], [`turn`], [`model`], [`record`]: the JSON bodies that cross the bus;
+//! * [`flood`]: refusals that are counted instead of recorded one by one;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
 //! * [`visible`]: what a person can see;
 //! * [`config`], [`diagnostic`]: `testudo.toml`, and errors with a place and a caret;
@@ -25,6 +26,7 @@ pub mod diagnostic;
 pub mod egress;
 pub mod extension;
 pub mod fault;
+pub mod flood;
 pub mod flow;
 pub mod frame;
 pub mod identity;

@@ -1,13 +1,13 @@
 //! What `toold` writes down: in the record before it takes effect, in the journal for people.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libsystemd::logging::Priority;
 use serde_json::json;
 use testudo::action::Action;
 use testudo::change::ChangeSummary;
 use testudo::egress::Carried;
+use testudo::flood::Flood;
 use testudo::journal;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
@@ -25,39 +25,18 @@ const PATHS: usize = 100;
 
 /// Longest message of a refusal in the record, in characters; the caller gets all of it.
 const MESSAGE: usize = 300;
-/// How often refusals for flooding are recorded, of all sessions together; those between are counted.
-const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The way to the record and to the journal.
 pub struct Chronicle {
     recorder: Recorder,
     controls: Controls,
-    flood: Mutex<Flood>,
-}
-
-/// Refusals for flooding that wait to be counted.
-#[derive(Debug, Default)]
-struct Flood {
-    recorded: Option<Instant>,
-    unrecorded: u64,
-}
-
-impl Flood {
-    /// How many were left out before this one, or none when this one is left out too.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.recorded.is_some_and(|last| now.saturating_duration_since(last) < FLOOD_INTERVAL) {
-            self.unrecorded += 1;
-            return None;
-        }
-        self.recorded = Some(now);
-        Some(std::mem::take(&mut self.unrecorded))
-    }
+    flood: Flood,
 }
 
 impl Chronicle {
     /// Writes through this recorder.
     pub fn new(recorder: Recorder, controls: Controls) -> Self {
-        Self { recorder, controls, flood: Mutex::default() }
+        Self { recorder, controls, flood: Flood::default() }
     }
 
     /// A permit is about to be used. Durable when this returns; otherwise it must not be used.
@@ -152,8 +131,7 @@ impl Chronicle {
         let fields = [("SESSION", session), ("CALL", call.as_str()), ("TOOL", tool.as_str())];
         if let Some(refusal) = error {
             let left_out = if refusal.code == Code::RateLimited {
-                let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
-                match flood.admit(Instant::now()) {
+                match self.flood.admit(Instant::now()) {
                     Some(count) => count,
                     None => return,
                 }
@@ -255,21 +233,5 @@ impl Chronicle {
         if let Err(error) = self.recorder.append(entry).await {
             tracing::error!("{} is not in the record: {error}", entry.event);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_counted_and_not_recorded_one_by_one() {
-        let mut flood = Flood::default();
-        let start = Instant::now();
-        assert_eq!(flood.admit(start), Some(0));
-        for _ in 0..50 {
-            assert_eq!(flood.admit(start), None);
-        }
-        assert_eq!(flood.admit(start + FLOOD_INTERVAL), Some(50));
     }
 }
