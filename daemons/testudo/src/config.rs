@@ -5,6 +5,7 @@
 
 mod containers;
 pub mod egress;
+mod matrixd;
 mod modeld;
 pub mod reader;
 pub mod sessions;
@@ -19,6 +20,7 @@ use crate::diagnostic::Diagnostics;
 use crate::verdict::Weight;
 pub use containers::Container;
 use egress::Egressd;
+pub use matrixd::Matrixd;
 pub use modeld::{Modeld, Provider};
 use reader::{Document, Table};
 use sessions::{Group, Unattended};
@@ -33,6 +35,8 @@ pub struct Config {
     pub agentd: Agentd,
     /// `[egressd]`
     pub egressd: Egressd,
+    /// `[matrixd]`
+    pub matrixd: Matrixd,
     /// `[modeld]`
     pub modeld: Modeld,
     /// `[policyd]`
@@ -183,6 +187,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
     let egressd = Egressd::read(&root.table("egressd"));
     let config = Config {
         agentd: Agentd::read(&root.table("agentd")),
+        matrixd: Matrixd::read(&root.table("matrixd")),
         modeld: Modeld::read(&root.table("modeld"), &egressd.secrets),
         egressd,
         policyd: Policyd::read(&root.table("policyd")),

@@ -1,0 +1,91 @@
+//! Who somebody is to us: decided from the configuration and the proof that came with the event, and nothing else.
+//!
+//! A display name says nothing, and neither does a power level: the homeserver has both in its hand.
+
+use matrix_sdk::ruma::UserId;
+use testudo::config::Matrixd;
+
+use crate::incoming::Trust;
+
+/// Who somebody is to the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// An owner of the appliance.
+    Owner,
+    /// A known person who is not an owner.
+    Member,
+    /// Somebody of another network, whose bridge speaks for him.
+    Bridged,
+    /// Anybody else; he is not heard.
+    Stranger,
+}
+
+/// The standing of a user id, whatever its proof.
+pub fn standing(config: &Matrixd, user: &UserId) -> Standing {
+    let named = |list: &[String]| list.iter().any(|listed| listed == user.as_str());
+    if named(&config.owners) {
+        Standing::Owner
+    } else if named(&config.members) {
+        Standing::Member
+    } else if config.bridged.iter().any(|pattern| covers(pattern, user.as_str())) {
+        Standing::Bridged
+    } else {
+        Standing::Stranger
+    }
+}
+
+/// Whether what came with this proof may answer a question or command something: only from an owner's own device.
+pub fn may_answer(config: &Matrixd, user: &UserId, trust: &Trust) -> bool {
+    standing(config, user) == Standing::Owner && matches!(trust, Trust::Verified(_))
+}
+
+/// `@signal_*:example.org`: one star for any characters but a colon.
+fn covers(pattern: &str, user: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == user };
+    user.len() >= before.len() + after.len()
+        && user.starts_with(before)
+        && user.ends_with(after)
+        && user.get(before.len()..user.len() - after.len()).is_some_and(|middle| !middle.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use matrix_sdk::ruma::{UserId, device_id};
+
+    fn config() -> Matrixd {
+        Matrixd {
+            owners: vec!["@ann:home.org".into()],
+            members: vec!["@bob:home.org".into()],
+            bridged: vec!["@signal_*:home.org".into()],
+            ..Matrixd::default()
+        }
+    }
+
+    #[test]
+    fn a_list_says_who_somebody_is() {
+        for (user, expected) in [
+            ("@ann:home.org", Standing::Owner),
+            ("@ann:home.org.evil.net", Standing::Stranger),
+            ("@Ann:home.org", Standing::Stranger),
+            ("@bob:home.org", Standing::Member),
+            ("@signal_7:home.org", Standing::Bridged),
+            ("@signal_7:evil.net", Standing::Stranger),
+            ("@xsignal_7:home.org", Standing::Stranger),
+        ] {
+            assert_eq!(standing(&config(), <&UserId>::try_from(user).unwrap()), expected, "{user}");
+        }
+    }
+
+    #[test]
+    fn only_an_owners_verified_device_answers() {
+        let device = device_id!("D").to_owned();
+        let ann = <&UserId>::try_from("@ann:home.org").unwrap();
+        let bob = <&UserId>::try_from("@bob:home.org").unwrap();
+        assert!(may_answer(&config(), ann, &Trust::Verified(device.clone())));
+        for trust in [Trust::Plain, Trust::Unverified(device.clone()), Trust::CrossSigned(device.clone())] {
+            assert!(!may_answer(&config(), ann, &trust), "{trust:?}");
+        }
+        assert!(!may_answer(&config(), bob, &Trust::Verified(device)));
+    }
+}

@@ -1,0 +1,56 @@
+//! What the rest of the daemon needs of a homeserver; [`crate::account`] does it with the SDK, tests by themselves.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use matrix_sdk::ruma::{EventId, OwnedEventId, RoomId};
+use thiserror::Error;
+
+use crate::outgoing::Outgoing;
+
+/// Why something was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// Later it may be: the homeserver is away or wants us to wait.
+    #[error("cannot send to {room} now: {cause}")]
+    Later {
+        /// The room.
+        room: String,
+        /// Why.
+        cause: String,
+        /// How long the homeserver wants us to wait, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// Never: we are not in the room, it is too large, it is refused.
+    #[error("cannot send to {room}: {cause}")]
+    Never {
+        /// The room.
+        room: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// A homeserver. Sending is encrypted wherever the room is.
+pub trait Homeserver: Send + Sync + 'static {
+    /// Sends an event under a transaction id: the same id again is the same event, also after a restart.
+    fn send<'a>(
+        &'a self,
+        room: &'a RoomId,
+        transaction: &'a str,
+        outgoing: &'a Outgoing,
+    ) -> BoxFuture<'a, Result<OwnedEventId, SendError>>;
+
+    /// Shows or hides that we are typing. What goes wrong is only logged.
+    fn typing<'a>(&'a self, room: &'a RoomId, is_typing: bool) -> BoxFuture<'a, ()>;
+
+    /// Shows that we read up to an event. What goes wrong is only logged.
+    fn read<'a>(&'a self, room: &'a RoomId, event: &'a EventId) -> BoxFuture<'a, ()>;
+
+    /// The content of a file that somebody sent, decrypted; refused when it is larger than `limit` bytes.
+    fn download<'a>(
+        &'a self,
+        source: &'a serde_json::Value,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SendError>>;
+}

@@ -1,0 +1,8 @@
+//! The Matrix daemon's process; everything is in the library.
+#![recursion_limit = "256"]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    testudo::daemon::run("matrixd", testudo_matrixd::serve)
+}

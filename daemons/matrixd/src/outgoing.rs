@@ -1,0 +1,59 @@
+//! What goes to the homeserver.
+
+use matrix_sdk::ruma::OwnedEventId;
+use serde::{Deserialize, Serialize};
+
+/// One event to be sent to a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outgoing {
+    /// Words.
+    Text(Text),
+    /// New words in the place of an event of ours.
+    Edit {
+        /// The event.
+        target: OwnedEventId,
+        /// The words that replace it.
+        text: Text,
+    },
+    /// A reaction of ours.
+    Reaction {
+        /// To what.
+        target: OwnedEventId,
+        /// With what.
+        key: String,
+    },
+    /// A file.
+    Attachment {
+        /// Its name as people see it.
+        name: String,
+        /// Its type.
+        mime: String,
+        /// What it is.
+        #[serde(with = "hex::serde")]
+        content: Vec<u8>,
+        /// The root of the thread that it belongs to.
+        thread: Option<OwnedEventId>,
+    },
+    /// An event of ours, or one that we may take back, is taken back.
+    Redaction {
+        /// Which.
+        target: OwnedEventId,
+        /// Why, for people.
+        reason: Option<String>,
+    },
+}
+
+/// Words with the way they look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// For clients that show no HTML.
+    pub body: String,
+    /// As it should look: sanitised, and only of what the Matrix specification allows. None where it is plain.
+    pub html: Option<String>,
+    /// The root of the thread that it belongs to.
+    pub thread: Option<OwnedEventId>,
+    /// What it replies to.
+    pub reply_to: Option<OwnedEventId>,
+    /// Whether it is a notice: clients show it quietly, and bots do not answer it.
+    pub notice: bool,
+}
