@@ -4,6 +4,7 @@
   imports = [
     ./options.nix
     ./settings.nix
+    ./matrix.nix
     ./assertions.nix
     ./units.nix
   ];

@@ -7,6 +7,7 @@ let
     "testudo-agentd"
     "testudo-auditd"
     "testudo-egressd"
+    "testudo-matrixd"
     "testudo-extension"
     "testudo-modeld"
     "testudo-policyd"

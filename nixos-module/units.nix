@@ -42,7 +42,7 @@ let
     };
   };
 
-  daemons = [ "agentd" "auditd" "egressd" "modeld" "policyd" "toold" ];
+  daemons = [ "agentd" "auditd" "egressd" "matrixd" "modeld" "policyd" "toold" ];
 
   components = lib.mapAttrs' (name: file: lib.nameValuePair "testudo/rules/${name}.wasm" { source = file; })
     cfg.extension.components;

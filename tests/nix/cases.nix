@@ -11,6 +11,29 @@ let
   configuration = result: builtins.head (builtins.match ".*#([^ ]*)\n.*" result.etc."testudo/testudo.toml");
   parsed = result: builtins.fromJSON (configuration result);
   group = more: { settings.toold.groups.jobs = { sessions = [ "cron-*" ]; calls_per_minute = 60; burst = 10; } // more; };
+  talking = more: on {
+    matrix = {
+      enable = true;
+      homeserver = "https://matrix.example.org";
+      user = "@testudo:example.org";
+      owners = [ "@alice:example.org" ];
+      passwordFile = "/run/secrets/matrix";
+      storeKeyFile = "/run/secrets/store";
+    } // more;
+  };
+  home = more: on {
+    matrix = {
+      enable = true;
+      passwordFile = "/run/secrets/matrix";
+      storeKeyFile = "/run/secrets/store";
+      localHomeserver = {
+        enable = true;
+        owner = "alice";
+        ownerPasswordFile = "/run/secrets/alice";
+        registrationFile = "/run/secrets/registration.yaml";
+      } // more;
+    };
+  };
   amendable = by: { amendments = "add"; amend_by = by; };
 in
 {
@@ -33,7 +56,7 @@ in
     config = on { };
     holds = result: builtins.all
       (name: result.users.${name} == { isSystemUser = true; group = name; extraGroups = [ "testudo-daemons" ]; })
-      [ "testudo-agentd" "testudo-auditd" "testudo-egressd" "testudo-modeld" "testudo-policyd" "testudo-toold" ];
+      [ "testudo-agentd" "testudo-auditd" "testudo-egressd" "testudo-matrixd" "testudo-modeld" "testudo-policyd" "testudo-toold" ];
   };
 
   "the sandbox's user and the extensions' are in no group of ours" = {
@@ -398,6 +421,92 @@ in
   "a provider without a URL" = {
     config = on { settings.modeld = removeAttrs remote [ "base_url" ]; };
     failed = [ "needs base_url and model" ];
+  };
+
+  "nobody talks unless it is asked for" = {
+    config = on { };
+    holds = result: !((parsed result) ? matrixd) && result.synapse == { }
+      && result.units."testudo-matrixd.service" == "[Service]\n";
+  };
+  "an account, whom it listens to, and what it logs in with" = {
+    config = talking { members = [ "@bob:example.org" ]; bridged = [ "@signal_*:example.org" ]; auditRoom = "!a:example.org"; };
+    units."testudo-matrixd.service" = [
+      "LoadCredential=matrix-password:/run/secrets/matrix"
+      "LoadCredential=matrix-store-key:/run/secrets/store"
+      "WantedBy=testudo.target"
+      "Alias=dbus-org.testudo.Matrix1.service"
+    ];
+    lacks."testudo-matrixd.service" = "matrix-token";
+    holds = result: (parsed result).matrixd == {
+      homeserver = "https://matrix.example.org";
+      user = "@testudo:example.org";
+      owners = [ "@alice:example.org" ];
+      members = [ "@bob:example.org" ];
+      bridged = [ "@signal_*:example.org" ];
+      rooms = [ ];
+      unencrypted_rooms = [ ];
+      audit_room = "!a:example.org";
+      trust_homeserver = false;
+    } && result.synapse == { };
+  };
+  "an account without an owner" = {
+    config = talking { owners = [ ]; };
+    failed = [ "name yourself" ];
+  };
+  "an account without a homeserver" = {
+    config = talking { homeserver = null; };
+    failed = [ "needs homeserver and user" ];
+  };
+  "an owner that is no user id" = {
+    config = talking { owners = [ "alice" ]; };
+    throws = true;
+  };
+  "a room by its alias" = {
+    config = talking { rooms = [ "#agent:example.org" ]; };
+    throws = true;
+  };
+  "a token without its device" = {
+    config = talking { passwordFile = null; tokenFile = "/run/secrets/token"; };
+    failed = [ "needs the device" ];
+  };
+  "a token and a password" = {
+    config = talking { device = "A"; tokenFile = "/run/secrets/token"; };
+    failed = [ "needs the device" ];
+  };
+  "a token with its device" = {
+    config = talking { passwordFile = null; device = "A"; tokenFile = "/run/secrets/token"; };
+    units."testudo-matrixd.service" = [ "LoadCredential=matrix-token:/run/secrets/token" ];
+  };
+  "a password in the store" = {
+    config = talking { passwordFile = "/nix/store/abc-password"; };
+    failed = [ "matrix.passwordFile must be" ];
+  };
+  "a homeserver of one's own has two accounts and speaks to nobody else" = {
+    config = home { bridges = [ "signal" "slack" ]; };
+    units."testudo-matrix-accounts.service" = [
+      "LoadCredential=testudo:/run/secrets/matrix"
+      "LoadCredential=alice:/run/secrets/alice"
+      "Type=oneshot"
+    ];
+    holds = result: (parsed result).matrixd.homeserver == "http://127.0.0.1:8008"
+      && (parsed result).matrixd.user == "@testudo:home.arpa" && (parsed result).matrixd.owners == [ "@alice:home.arpa" ]
+      && (parsed result).matrixd.bridged == [ "@signal_*:home.arpa" "@slack_*:home.arpa" ]
+      && (parsed result).matrixd.trust_homeserver
+      && has "--exists-ok --no-admin --user alice --password-file %d/alice" result.units."testudo-matrix-accounts.service"
+      && result.synapse.enable && result.synapse.settings.federation_domain_whitelist == [ ]
+      && (builtins.head result.synapse.settings.listeners).bind_addresses == [ "127.0.0.1" ];
+  };
+  "a homeserver of one's own that is not trusted" = {
+    config = home { } // { services.testudo = (home { }).services.testudo // { settings.matrixd.trust_homeserver = false; }; };
+    holds = result: !(parsed result).matrixd.trust_homeserver;
+  };
+  "a homeserver of one's own without a password for the agent" = {
+    config = { services.testudo = (home { }).services.testudo // { matrix = (home { }).services.testudo.matrix // { passwordFile = null; }; }; };
+    failed = [ "makes the account @testudo:home.arpa" ];
+  };
+  "the agent as its own owner" = {
+    config = home { owner = "testudo"; };
+    failed = [ "name a person" ];
   };
 
   "systemd that is too old" = {

@@ -21,12 +21,17 @@ let
       overrideStrategy = mkOption { type = types.str; default = "asDropinIfExists"; };
       restartTriggers = mkOption { type = types.listOf types.unspecified; default = [ ]; };
       wantedBy = mkOption { type = types.listOf types.str; default = [ ]; };
+      aliases = mkOption { type = types.listOf types.str; default = [ ]; };
+      after = mkOption { type = types.listOf types.str; default = [ ]; };
+      before = mkOption { type = types.listOf types.str; default = [ ]; };
+      requires = mkOption { type = types.listOf types.str; default = [ ]; };
       text = mkOption { type = types.str; readOnly = true; };
       "${section}Config" = mkOption { type = types.attrsOf unitOption; default = { }; };
     };
     config.text = "[${lib.toUpper (lib.substring 0 1 section)}${lib.substring 1 99 section}]\n"
       + toSection config."${section}Config"
-      + lib.optionalString (config.wantedBy != [ ]) "[Install]\nWantedBy=${toString config.wantedBy}\n";
+      + lib.optionalString (config.wantedBy != [ ]) "[Install]\nWantedBy=${toString config.wantedBy}\n"
+      + lib.optionalString (config.aliases != [ ]) "Alias=${toString config.aliases}\n";
   });
   kinds = { services = "service"; sockets = "socket"; targets = "target"; };
 
@@ -42,7 +47,7 @@ let
     inherit lib;
   } // lib.genAttrs
     [ "testudo" "bash" "coreutils" "diffutils" "findutils" "gawk" "git" "gnugrep" "gnused" "gnutar" "gzip"
-      "cacert" "curl" "dash" "jq" "patch" "podman" "python3" "ripgrep" ]
+      "cacert" "curl" "dash" "jq" "matrix-synapse" "patch" "podman" "python3" "ripgrep" ]
     package;
 
   host = {
@@ -56,6 +61,7 @@ let
       security = mkOption { type = anyAttrs; default = { }; };
       virtualisation = mkOption { type = anyAttrs; default = { }; };
       services.dbus = mkOption { type = anyAttrs; default = { }; };
+      services.matrix-synapse = mkOption { type = anyAttrs; default = { }; };
       boot.kernelPackages = mkOption { type = anyAttrs; default = { kernel.version = "6.12.41"; }; };
       systemd = lib.mapAttrs (_: section: mkOption { type = types.attrsOf (unit section); default = { }; }) kinds // {
         package = mkOption { type = types.unspecified; default = { version = "257.6"; }; };
@@ -84,4 +90,5 @@ in
   etc = lib.mapAttrs (_: file: file.source) (result.environment.etc or { });
   users = result.users.users;
   groups = result.users.groups;
+  synapse = result.services.matrix-synapse;
 }

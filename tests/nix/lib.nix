@@ -30,6 +30,7 @@ let
     lowers = genList (i: builtins.substring i 1 "abcdefghijklmnopqrstuvwxyz") 26;
     uppers = genList (i: builtins.substring i 1 "ABCDEFGHIJKLMNOPQRSTUVWXYZ") 26;
     hasPrefix = p: s: builtins.substring 0 (stringLength p) s == p;
+    escapeShellArgs = words: builtins.concatStringsSep " " (map (word: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString word)}'") words);
     versionAtLeast = v: w: builtins.compareVersions v w >= 0;
     toUpper = builtins.replaceStrings lowers uppers;
     showOption = concatStringsSep ".";

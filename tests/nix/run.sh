@@ -1,8 +1,8 @@
 #!/bin/bash
 # run.sh: parses every Nix file of the repository and evaluates the NixOS module over the cases of cases.nix.
 #
-# Offline, with Debian's nix-bin and a stand-in for nixpkgs' lib: no package set, no other modules of NixOS, no build.
-# A NixOS test in vm-tests/nixos on a machine with Nix remains the proof.
+# Offline, with Debian's nix-bin and a stand-in for nixpkgs' lib: no package set, no other modules of NixOS. The one build
+# is that of the tool root, of this machine's programs. A NixOS test in vm-tests/nixos on a machine with Nix remains the proof.
 # The configurations that come out go through `testudoctl config check`, where that is built.
 # With NIXPKGS_LIB=DIR, a real nixpkgs.lib, every case is run with both, and they must agree.
 # Exit status: 0, 1 when something fails, 77 without Nix.
@@ -48,6 +48,30 @@ if [ -x "$testudoctl" ]; then
   [ "$count" -gt 0 ] && echo "ok    $count configurations are taken by the daemons' parser" || failed=1
 else
   echo "skip  configurations by the daemons' parser: $testudoctl is not built"
+fi
+
+# The tool root is built, in a store of its own, and verified as the unit does at boot; one byte more and it is not.
+sandbox=${TESTUDO_SANDBOX:-${CARGO_TARGET_DIR:-$repository/target}/debug/testudo-sandbox}
+if [ -x "$sandbox" ] && [ "$(id -u)" = 0 ]; then
+  mkdir "$state/nix"
+  if root=$(NIX_STORE_DIR=$state/nix/store NIX_STATE_DIR=$state/nix/state NIX_LOG_DIR=$state/nix/log nix-build --no-out-link \
+    --option build-users-group '' --option sandbox false --option substituters '' \
+    "$here/root.nix" --arg lib "import $here/lib.nix" --argstr sandbox "$(readlink -f "$sandbox")" 2>"$state/error"); then
+    digest=$(jq -r .digest "$root/testudo-root.json")
+    said=$("$sandbox" verify-root "$root" --digest "$digest" 2>&1) || { echo "FAIL  tool root: $said"; failed=1; }
+    chmod u+w "$root/usr/bin"
+    ln -s /bin/sh "$root/usr/bin/more"
+    chmod u-w "$root/usr/bin"
+    if "$sandbox" verify-root "$root" --digest "$digest" >/dev/null 2>&1; then echo "FAIL  tool root: a link more is not noticed"; failed=1; fi
+    echo "ok    tool root    $said"
+    chmod -R u+w "$state/nix"
+  else
+    grep -v nixbld "$state/error"
+    echo "FAIL  tool root: it is not built"
+    failed=1
+  fi
+else
+  echo "skip  tool root: it needs root and $sandbox"
 fi
 
 if [ -n "${NIXPKGS_LIB:-}" ]; then

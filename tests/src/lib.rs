@@ -82,6 +82,17 @@ pub fn plan() -> Plan {
     Plan::from_repo(repository(), &binaries).expect("the daemons are built")
 }
 
+/// Has the agent talk, with an account at a homeserver that never answers, and these owners.
+pub fn talking(plan: &mut Plan, owners: &[&str]) {
+    plan.matrix(
+        "http://127.0.0.1:9",
+        "@testudo:example.org",
+        "a password",
+        "a key of the store, long enough",
+    );
+    plan.set("matrixd", "owners", owners);
+}
+
 /// Puts the harness program in place of a shipped one, with one control taken out.
 pub fn ablated(plan: &mut Plan, program: &str, control: &str) {
     plan.binaries.insert(program.to_owned(), plan.bin_dir.join("testudo-ablated"));
@@ -205,7 +216,8 @@ impl Scene {
     }
 
     /// Calls a method as one of the users of the appliance, straight on the bus.
-    /// `arguments` are `s:TEXT`, `r:COUNT=TEXT` for a text so many times, `t:NUMBER`, `u:NUMBER` or `o:KEY=VALUE,…` for options.
+    /// `arguments` are `s:TEXT`, `r:COUNT=TEXT` for a text so many times, `t:NUMBER`, `u:NUMBER`, `b:true`, `h:TEXT` for an
+    /// open file with this text, or `o:KEY=VALUE,…` for options.
     ///
     /// # Panics
     /// When the caller cannot be started.

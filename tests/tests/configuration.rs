@@ -16,7 +16,7 @@ const EXPECTED: [&str; 5] = [
     ":9:16: ",
     ":11:2: unknown table `auditdd`",
 ];
-const DAEMONS: [&str; 5] = ["policyd", "auditd", "toold", "agentd", "modeld"];
+const DAEMONS: [&str; 6] = ["policyd", "auditd", "toold", "agentd", "modeld", "matrixd"];
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();

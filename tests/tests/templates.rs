@@ -123,6 +123,16 @@ fn a_second_session_has_instances_of_its_own_and_closing_one_leaves_the_other() 
 }
 
 #[test]
+fn doctor_says_how_calls_are_contained_here() {
+    let scene = Scene::start();
+    let report = scene.ctl(&["doctor", "--json"]).json();
+    let checks = report["checks"].as_array().expect("checks");
+    let check = checks.iter().find(|check| check["check"] == "isolation").expect("it is looked at");
+    let detail = text(check, "detail");
+    assert!(detail.starts_with("Landlock ABI ") && detail.ends_with("the workspace is overlaid"), "{detail}");
+}
+
+#[test]
 fn an_instance_is_there_before_the_first_call_but_not_for_a_stopped_session() {
     let scene = Scene::start();
     assert_eq!(scene.ctl(&["stop", "stopped"]).status, 0);
@@ -214,6 +224,25 @@ fn a_frozen_session_takes_no_call_until_a_person_thaws_it_or_stops_and_resumes_i
         assert_eq!(scene.ctl(&words).status, 0);
     }
     taken();
+}
+
+#[test]
+fn what_is_approved_after_its_session_was_frozen_is_not_written() {
+    let scene = Scene::start();
+    for (freeze, written) in [(true, None), (false, Some(b"x".to_vec()))] {
+        let arguments = json!({ "path": "late.txt", "content": "x" }).to_string();
+        let call = scene.ctl_start(&["call", "fs.write", &arguments, "--session", "s", "--json"]);
+        let question = scene.next_approval(&[]);
+        if freeze {
+            // Nobody can hold its sandbox still here; the word is noted all the same.
+            let _ = scene.ctl(&["freeze", "s"]);
+        }
+        scene.approve(&question);
+        let answer = call.finish().json();
+        assert_eq!(text(&answer["error"], "message").contains("testudoctl thaw s"), freeze, "{answer}");
+        assert_eq!(scene.file("late.txt"), written);
+        assert_eq!(scene.ctl(&["thaw", "s"]).status, 0);
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ mount -t tmpfs tmpfs "$ROOT/run"
 # verify wants ExecStart= to be there; what it does is no matter of these gates.
 stubs=/mnt/stubs
 mkdir "$stubs"
-for name in testudo-{agentd,auditd,egressd,extension,modeld,policyd,sandbox,toold} testudoctl; do
+for name in testudo-{agentd,auditd,egressd,extension,matrixd,modeld,policyd,sandbox,toold} testudoctl; do
   install -m 0755 /dev/stdin "$stubs/$name" <<<'#!/bin/sh'
 done
 BIN_DIR=$stubs "$UNITS/install" "$ROOT"

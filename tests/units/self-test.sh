@@ -59,6 +59,8 @@ breaks interfaces dbus-1/interfaces/org.testudo.Tools1.xml 's/<method name="Canc
 breaks interfaces dbus-1/interfaces/org.testudo.Agent1.xml 's|</interface>||'
 breaks activation dbus-1/system.d/org.testudo.Audit1.conf 's/user="testudo-auditd"/user="testudo-toold"/'
 breaks activation dbus-1/system-services/org.testudo.Models1.service 's/^User=.*/User=root/'
+breaks activation system/testudo-matrixd.service 's/^Alias=.*/Alias=dbus-org.testudo.Matrix.service/'
+breaks exposure system/testudo-matrixd.service '/^IPAddressDeny=/d; s/^ProtectSystem=.*/ProtectSystem=no/'
 breaks polkit polkit-1/rules.d/50-testudo.rules 's/"stop", "start"/&, "restart"/'
 breaks polkit polkit-1/rules.d/50-testudo.rules 's/"workshop"/"workshp"/'
 exit "$broken"

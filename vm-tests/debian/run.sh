@@ -22,7 +22,7 @@ for tool in mmdebstrap systemd-nspawn; do
   command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 [ -w /sys/fs/cgroup ] || [ -w /sys/fs/cgroup/unified ] || skip "there is no writable cgroup tree"
-for name in testudo-{agentd,auditd,egressd,extension,modeld,policyd,sandbox,toold} testudoctl; do
+for name in testudo-{agentd,auditd,egressd,extension,matrixd,modeld,policyd,sandbox,toold} testudoctl; do
   [ -x "$bin_dir/$name" ] || { echo "FAIL  vm-tests/debian: $bin_dir/$name is not built" >&2; exit 1; }
 done
 root=$("$here/root.sh") || skip "no Debian root could be built"

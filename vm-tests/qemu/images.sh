@@ -6,7 +6,7 @@
 set -euo pipefail
 
 suite=${SUITE:-trixie}
-guest=systemd,systemd-sysv,dbus,dbus-broker,polkitd,libbpf1,libseccomp2,procps,jq,python3-minimal,linux-image-cloud-amd64,initramfs-tools
+guest=systemd,systemd-sysv,dbus,dbus-broker,polkitd,libbpf1,libseccomp2,procps,jq,python3-minimal,podman,crun,linux-image-cloud-amd64,initramfs-tools
 emulator=qemu-system-x86,e2fsprogs
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/testudo/roots

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +19,8 @@ use crate::attendance::Attendance;
 use crate::conversation::Conversation;
 use crate::name::SessionName;
 use crate::runner::{self, Peers};
-use crate::session::{Cancelled, Pending, Session, Speaker};
+use crate::session::{Cancelled, Pending, Session};
+use crate::speaker::Speaker;
 use crate::store::{Found, Store};
 
 /// The most sessions at one time.
@@ -90,6 +93,34 @@ impl Agent {
             }
         }
         Ok(turn)
+    }
+
+    /// Takes a file that a person sends into a session, and gives its path in the session's sandboxes. The record and
+    /// `policyd` know of it before any call can read it.
+    ///
+    /// # Errors
+    /// When it cannot be recorded, told or kept.
+    pub async fn attach(
+        &self,
+        name: SessionName,
+        file: &str,
+        content: OwnedFd,
+        speaker: &Speaker,
+    ) -> Result<String, Fault> {
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err(Fault::Unavailable("testudo-agentd stops: try again when it is back".into()));
+        }
+        let content = File::from(content);
+        let size = content.metadata().ok().map(|about| about.len());
+        let session = self.open(name)?;
+        let entry = Entry::new("file.received")
+            .session(session.name())
+            .with("requester", speaker.name.as_str())
+            .with("size", size);
+        self.peers.record(&entry).await.map_err(Fault::Unavailable)?;
+        let told = self.peers.policy.tell_received(session.name(), speaker.author, size).await;
+        told.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        self.peers.tools.receive(session.name(), file, content.into()).await
     }
 
     /// Waits for a turn to end.

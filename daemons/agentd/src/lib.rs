@@ -10,6 +10,7 @@
 //! much of it. [`conversation`] is what is kept, [`store`] keeps it. Start reading at [`turn`].
 
 pub mod agent;
+pub mod attachment;
 pub mod attendance;
 pub mod conversation;
 pub mod cut;
@@ -22,6 +23,7 @@ pub mod runner;
 pub mod said;
 pub mod service;
 pub mod session;
+pub mod speaker;
 pub mod stop;
 pub mod store;
 pub mod tools;
@@ -33,7 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libsystemd::logging::Priority;
-use testudo::config::Agentd;
+use testudo::config::{Agentd, Matrixd};
 use testudo::daemon::{DaemonError, Lifecycle};
 use testudo::recorder::Recorder;
 use testudo::subscribers::Subscribers;
@@ -50,7 +52,12 @@ use tools::Tools;
 ///
 /// # Errors
 /// When the conversations cannot be opened or the bus does not take it.
-pub async fn serve(config: &Agentd, state: &Path, lifecycle: Lifecycle) -> Result<(), DaemonError> {
+pub async fn serve(
+    config: &Agentd,
+    matrix: &Matrixd,
+    state: &Path,
+    lifecycle: Lifecycle,
+) -> Result<(), DaemonError> {
     let store = Store::open(state).map_err(DaemonError::failed)?;
     let found = store.load(&runner::now()).map_err(DaemonError::failed)?;
     let interrupted: Vec<_> = found.iter().filter_map(|found| found.interrupted.clone()).collect();
@@ -64,7 +71,7 @@ pub async fn serve(config: &Agentd, state: &Path, lifecycle: Lifecycle) -> Resul
         subscribers: Subscribers::new(&connection, bus::AGENT_PATH, bus::AGENT).await?,
     };
     let agent = Arc::new(Agent::new(config.max_turns, store, peers, found));
-    let service = service::Service::new(agent.clone(), config.unattended.clone());
+    let service = service::Service::new(agent.clone(), config.unattended.clone(), matrix.clone());
     agent.record_interrupted(&interrupted).await;
     connection.object_server().at(bus::AGENT_PATH, service).await?;
     connection.request_name(bus::AGENT).await?;

@@ -5,6 +5,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     testudo::daemon::run("agentd", |config, lifecycle| async move {
         let state = testudo::daemon::state_directory()?;
-        testudo_agentd::serve(&config.agentd, &state, lifecycle).await
+        testudo_agentd::serve(&config.agentd, &config.matrixd, &state, lifecycle).await
     })
 }

@@ -43,8 +43,25 @@ impl Policy {
     /// # Errors
     /// When `policyd` does not know of it.
     pub async fn tell(self, session: String, author: Author, text: String) -> Result<(), TellError> {
-        let body = serde_json::to_string(&Observation::Message { author, text })?;
-        let told = self.0.observe(&session, &body, Options::new());
+        self.observe(&session, &Observation::Message { author, text }).await
+    }
+
+    /// Tells that somebody sent a file into a session, and returns when that is kept there.
+    ///
+    /// # Errors
+    /// When `policyd` does not know of it.
+    pub async fn tell_received(
+        &self,
+        session: &str,
+        author: Author,
+        size: Option<u64>,
+    ) -> Result<(), TellError> {
+        self.observe(session, &Observation::Received { author, size }).await
+    }
+
+    async fn observe(&self, session: &str, observation: &Observation) -> Result<(), TellError> {
+        let body = serde_json::to_string(observation)?;
+        let told = self.0.observe(session, &body, Options::new());
         let _labels = tokio::time::timeout(TIMEOUT, told).await.map_err(|_| TellError::Silent)??;
         Ok(())
     }

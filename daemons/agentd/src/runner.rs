@@ -21,6 +21,7 @@ use crate::models::Models;
 use crate::policy::Policy;
 use crate::said::Said;
 use crate::session::{Pending, Session};
+use crate::speaker::Speaker;
 use crate::stop::StopSignal;
 use crate::store::StoreError;
 use crate::tools::Tools;
@@ -83,8 +84,9 @@ pub struct Runner<'a> {
 pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending, stop: &StopSignal) {
     let Pending { turn: id, text, speaker, attendance, begun } = pending;
     let entry = Entry::new("turn.started").session(session.name()).with("turn", id.as_str());
-    if let Err(why) =
-        peers.record(&entry.with("requester", speaker.name).with("unattended", attendance.unattended)).await
+    if let Err(why) = peers
+        .record(&entry.with("requester", speaker.name.as_str()).with("unattended", attendance.unattended))
+        .await
     {
         let why = format!("the turn did not start, because nothing is done without a record: {why}");
         tracing::warn!("session {}: {why}", session.name());
@@ -99,7 +101,7 @@ pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending,
 
     let turn = Turn::new(limit, || format!("c-{}", uuid::Uuid::new_v4()));
     let mut runner = Runner { peers, session, id: &id, stop, attendance, turn, tools: None };
-    let (end, reply) = match runner.think(speaker.author, &text).await {
+    let (end, reply) = match runner.think(&speaker, &text).await {
         Ok(end) => end,
         Err(error) => {
             tracing::error!("the conversation {} could not be kept: {error}", session.name());
@@ -111,14 +113,14 @@ pub async fn run(peers: &Peers, session: &Session, limit: u32, pending: Pending,
 
 impl Runner<'_> {
     /// From the person's words to the end of the loop.
-    async fn think(&mut self, author: Author, text: &str) -> Result<(End, String), StoreError> {
+    async fn think(&mut self, speaker: &Speaker, text: &str) -> Result<(End, String), StoreError> {
         let at = now();
         self.session.keep(Line::Started { turn: self.id.to_owned(), at: at.clone() }, &at)?;
         // A message that policyd does not know of stays out of the conversation: a later turn would show it too.
-        if let Some(end) = self.tell_policy(author, text).await {
+        if let Some(end) = self.tell_policy(speaker.author, text).await {
             return Ok(end);
         }
-        self.keep(vec![Said::by_owner(text)])?;
+        self.keep(vec![Said::by_person(speaker, text)])?;
         let mut step = Step::Ask;
         loop {
             let input = match step {

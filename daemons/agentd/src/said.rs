@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use testudo::label::{Labels, Source};
 use testudo::model::{Message, ToolCall};
+use testudo::observation::Author;
+use testudo::visible;
+
+use crate::speaker::Speaker;
 
 /// A message, who could have written it, and for outcomes which tool it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +25,19 @@ impl Said {
     /// Words of the owner.
     pub fn by_owner(text: &str) -> Self {
         Self { message: Message::user(text), labels: Labels::of(Source::Owner), tool: None }
+    }
+
+    /// Words of a person. The model is told who it was where it was not the owner; what is unusual in a name is not
+    /// shown to it.
+    pub fn by_person(speaker: &Speaker, text: &str) -> Self {
+        let (who, source) = match speaker.author {
+            Author::Owner => return Self::by_owner(text),
+            Author::Member => ("a member, not the owner", Source::Member),
+            Author::Bridged => ("somebody of another network, not the owner", Source::Bridged),
+            Author::Stranger => ("a stranger", Source::Stranger),
+        };
+        let shown = format!("{} ({who}) says:\n{text}", visible::line(&speaker.name));
+        Self { message: Message::user(shown), labels: Labels::of(source), tool: None }
     }
 
     /// Words of Testudo itself, in the place where a reply of the model would stand.

@@ -3,32 +3,37 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use testudo::config::Matrixd;
 use testudo::config::sessions::Unattended;
 use testudo::fault::Fault;
 use testudo::identity::Caller;
-use testudo::observation::Author;
 use testudo::options::GivenOptions;
 use zbus::message::Header;
-use zbus::wire::OwnedVariant;
+use zbus::wire::{OwnedFd, OwnedVariant};
 use zbus::{Connection, interface};
 
 use crate::agent::Agent;
+use crate::attachment::Attachment;
 use crate::attendance::Attendance;
 use crate::name::SessionName;
-use crate::session::Speaker;
+use crate::speaker::{CHANNELS, Speaker};
 use crate::transcript;
 
 /// The interface.
-pub struct Service(Arc<Agent>, Unattended);
+pub struct Service {
+    agent: Arc<Agent>,
+    unattended: Unattended,
+    matrix: Matrixd,
+}
 
 impl Service {
-    /// Serves this agent, with the sessions in which nobody watches.
-    pub const fn new(agent: Arc<Agent>, unattended: Unattended) -> Self {
-        Self(agent, unattended)
+    /// Serves this agent, with the sessions in which nobody watches and the people of the channel.
+    pub const fn new(agent: Arc<Agent>, unattended: Unattended, matrix: Matrixd) -> Self {
+        Self { agent, unattended, matrix }
     }
 }
 
-/// Every method is for operators alone, whatever the bus policy lets through.
+/// Every method is for operators and for the channels that carry what people say, whatever the bus policy lets through.
 #[interface(name = "org.testudo.Agent1", introspection_docs = false)]
 impl Service {
     #[zbus(out_args("turn"))]
@@ -41,14 +46,32 @@ impl Service {
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
         let caller = Caller::of(&header, connection).await?;
-        let operator = caller.require_operator()?;
-        let session = SessionName::parse(session)?;
         let mut options = GivenOptions::new(options);
-        let attendance = Attendance::read(&mut options, &session, &self.1)?;
+        let speaker = Speaker::read(&caller, &mut options, &self.matrix)?;
+        let session = SessionName::parse(session)?;
+        let attendance = Attendance::read(&mut options, &session, &self.unattended)?;
+        let files = Attachment::read(&mut options)?;
         options.finish()?;
-        // Operators own the appliance.
-        let speaker = Speaker { author: Author::Owner, name: operator.to_owned() };
-        self.0.send(session, text, speaker, attendance).await
+        self.agent.send(session, Attachment::told(&text, &files), speaker, attendance).await
+    }
+
+    #[zbus(out_args("path"))]
+    async fn attach(
+        &self,
+        session: &str,
+        name: &str,
+        content: OwnedFd,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        let mut options = GivenOptions::new(options);
+        let speaker = Speaker::read(&caller, &mut options, &self.matrix)?;
+        // The next message says it to the model.
+        let _mime = options.string("mime")?;
+        options.finish()?;
+        self.agent.attach(SessionName::parse(session)?, name, content.into(), &speaker).await
     }
 
     #[zbus(out_args("outcome"))]
@@ -59,8 +82,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        Caller::of(&header, connection).await?.require_operator()?;
-        let finished = self.0.wait(&SessionName::parse(session)?, turn).await?;
+        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
+        let finished = self.agent.wait(&SessionName::parse(session)?, turn).await?;
         serde_json::to_string(&finished).map_err(|error| Fault::Internal(error.to_string()))
     }
 
@@ -72,12 +95,12 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<bool, Fault> {
-        Caller::of(&header, connection).await?.require_operator()?;
+        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
         let session = SessionName::parse(session)?;
         if turn.is_empty() {
-            return self.0.cancel_all(&session);
+            return self.agent.cancel_all(&session);
         }
-        self.0.cancel(&session, turn)
+        self.agent.cancel(&session, turn)
     }
 
     #[zbus(out_args("sessions"))]
@@ -86,8 +109,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        Caller::of(&header, connection).await?.require_operator()?;
-        let sessions = self.0.sessions();
+        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
+        let sessions = self.agent.sessions();
         let list: serde_json::Value = sessions.iter().map(|session| transcript::overview(session)).collect();
         Ok(list.to_string())
     }
@@ -99,8 +122,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        Caller::of(&header, connection).await?.require_operator()?;
-        let session = self.0.session(&SessionName::parse(session)?)?;
+        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
+        let session = self.agent.session(&SessionName::parse(session)?)?;
         Ok(transcript::transcript(&session).to_string())
     }
 
@@ -111,9 +134,9 @@ impl Service {
         #[zbus(connection)] connection: &Connection,
     ) -> Result<(), Fault> {
         let caller = Caller::of(&header, connection).await?;
-        caller.require_operator()?;
+        caller.require_operator_or(&CHANNELS)?;
         let session = SessionName::parse(session)?;
-        self.0.peers().subscribers.add(&caller.connection, Some(session.as_str()))
+        self.agent.peers().subscribers.add(&caller.connection, Some(session.as_str()))
     }
 
     /// Declared for introspection; it is sent by [`testudo::subscribers`], to those who asked for it.

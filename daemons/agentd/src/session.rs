@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use testudo::fault::Fault;
-use testudo::observation::Author;
 use testudo::turn::{End, Finished};
 use tokio::sync::{oneshot, watch};
 
 use crate::attendance::Attendance;
 use crate::conversation::{Conversation, Line};
 use crate::name::SessionName;
+use crate::speaker::Speaker;
 use crate::stop::{self, StopSignal, Stopper};
 use crate::store::{SessionFile, Store, StoreError};
 use crate::turn::Stop;
@@ -35,15 +35,6 @@ pub struct Pending {
     pub attendance: Attendance,
     /// Told when the turn has begun, or why it has not.
     pub begun: oneshot::Sender<Result<(), String>>,
-}
-
-/// Who said something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Speaker {
-    /// Who that is to the owner.
-    pub author: Author,
-    /// His name, for the record.
-    pub name: String,
 }
 
 /// What cancelling a turn met.
@@ -269,6 +260,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testudo::observation::Author;
 
     fn session() -> (tempfile::TempDir, Session) {
         let directory = tempfile::tempdir().unwrap();

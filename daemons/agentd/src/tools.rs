@@ -1,9 +1,10 @@
 //! The way to the tools: `toold` decides and runs, and whatever goes wrong on the way is an outcome too.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use testudo::fault;
+use testudo::fault::{self, Fault};
 use testudo::limits::{self, LimitError};
 use testudo::model::{ToolCall, ToolSpec};
 use testudo::proxy::{Options, Tools1Proxy};
@@ -19,6 +20,9 @@ use crate::stop::StopSignal;
 
 /// The longest that the catalogue may take; unlike a call it waits for nobody.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that keeping a file may take.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no catalogue.
 #[derive(Debug, Error)]
@@ -61,6 +65,25 @@ impl Tools {
             parameters: spec.parameters,
         });
         Ok(offer.collect())
+    }
+
+    /// Has a file kept that a person sent; the path at which the session's calls find it.
+    ///
+    /// # Errors
+    /// What `toold` says against it.
+    pub async fn receive(&self, session: &str, name: &str, content: OwnedFd) -> Result<String, Fault> {
+        let receiving = self.0.receive(session, name, content.into());
+        let answer = tokio::time::timeout(RECEIVE_TIMEOUT, receiving).await;
+        let answer = answer.map_err(|_| Fault::Unavailable("testudo-toold does not answer".into()))?;
+        answer.map_err(|error| {
+            let text = fault::bus_error_text(&error);
+            match fault_name(&error) {
+                "InvalidArgument" => Fault::InvalidArgument(text),
+                "TooLarge" => Fault::TooLarge(text),
+                "Busy" => Fault::Busy(text),
+                _ => Fault::Unavailable(text),
+            }
+        })
     }
 
     /// Has the session's sandbox started while the model thinks. Nothing depends on it: a call that finds none waits.
@@ -166,11 +189,7 @@ fn refusal(error: &zbus::Error) -> Refusal {
         return Refusal::new(Code::PluginUnavailable, why);
     }
     let text = fault::bus_error_text(error);
-    let name = match error {
-        zbus::Error::MethodError(name, ..) => name.strip_prefix("org.testudo.Error.").unwrap_or_default(),
-        _ => "",
-    };
-    match name {
+    match fault_name(error) {
         "InvalidArgument" | "TooLarge" => Refusal::new(Code::ValidationFailed, text),
         "Denied" => Refusal::new(Code::Unauthorized, text),
         "NotFound" => Refusal::new(Code::UnknownTool, text),
@@ -179,5 +198,13 @@ fn refusal(error: &zbus::Error) -> Refusal {
             tracing::error!("testudo-toold failed a call: {text}");
             Refusal::broken()
         }
+    }
+}
+
+/// The name of a fault of ours, without its prefix; empty for anything else.
+fn fault_name(error: &zbus::Error) -> &str {
+    match error {
+        zbus::Error::MethodError(name, ..) => name.strip_prefix("org.testudo.Error.").unwrap_or_default(),
+        _ => "",
     }
 }

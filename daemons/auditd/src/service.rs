@@ -1,9 +1,10 @@
 //! `org.testudo.Audit1`: who may do what, and what is checked before the store sees it.
 //!
-//! Daemons append and cannot read, operators read and cannot append. `units/dbus-1/interfaces` has the contract.
+//! Daemons append and cannot read, operators read and cannot append; where the chain stands a witness may know, too. `units/dbus-1/interfaces` has the contract.
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon};
 use testudo::limits::{self, BUS};
@@ -13,13 +14,17 @@ use zbus::message::Header;
 use zbus::{Connection, Variant, interface};
 
 use crate::archive::{Archive, Filter};
+use crate::chain::Tip;
 use crate::error::StoreError;
 use crate::walk::Expected;
 use crate::writer::Writer;
 
 /// The daemons that have something to record.
-const WRITERS: [Daemon; 5] =
-    [Daemon::Policyd, Daemon::Toold, Daemon::Agentd, Daemon::Egressd, Daemon::Modeld];
+const WRITERS: [Daemon; 6] =
+    [Daemon::Policyd, Daemon::Toold, Daemon::Agentd, Daemon::Egressd, Daemon::Matrixd, Daemon::Modeld];
+
+/// Who may know where the chain stands: it says nothing of what is recorded.
+const WITNESSES: [Daemon; 1] = [Daemon::Matrixd];
 
 /// Questions that are answered at once; the others wait. An answer may take much memory while it is made.
 const READERS: usize = 2;
@@ -120,6 +125,17 @@ impl Audit {
         // Taken before the file is read, so that a record that comes meanwhile is not held against it.
         let expected = Expected::AtLeast(self.writer.tip());
         self.read(move |archive| Ok(serde_json::to_string(&archive.verify(expected)?.verification)?)).await
+    }
+
+    #[zbus(out_args("head"))]
+    async fn head(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<String, Fault> {
+        Caller::of(&header, connection).await?.require_operator_or(&WITNESSES)?;
+        let Tip { seq, hash } = self.writer.tip();
+        Ok(serde_json::json!({ "seq": seq, "hash": hash, "time": Timestamp::now().to_string() }).to_string())
     }
 }
 

@@ -7,20 +7,28 @@
 //! Layout, from the homeserver inwards: `account` is the Matrix account (login, trust, the loop that syncs) and
 //! turns what comes into [`incoming`] and [`outgoing`] into what goes, through [`homeserver`], which tests replace.
 //! `store` remembers what a restart must not forget, `outbox` sends until it is sent. `dispatcher` decides what
-//! a message is: an answer (`approval`), a command (`commands`) or something to say (`conversation`).
+//! a message is: an answer (`approval`), a command (`commands`) or something to say (`conversation`). [`serving`] puts
+//! them together.
 #![recursion_limit = "256"]
 
+pub mod account;
+pub mod agent;
+pub mod anchors;
+pub mod approval;
 pub mod authorship;
+pub mod commands;
+pub mod controls;
+pub mod conversation;
+pub mod dispatcher;
 pub mod homeserver;
 pub mod incoming;
+pub mod letters;
+pub mod orders;
+pub mod outbox;
 pub mod outgoing;
-
-use testudo::config::Config;
-use testudo::daemon::{DaemonError, Lifecycle};
-
-/// Serves people until the service manager stops it.
-pub async fn serve(config: Config, lifecycle: Lifecycle) -> Result<(), DaemonError> {
-    let _ = config;
-    lifecycle.serve_until_stopped("Not talking to anybody yet.", || async { true }).await;
-    Ok(())
-}
+pub mod policy;
+pub mod polkit;
+pub mod service;
+pub mod serving;
+pub mod store;
+pub mod trust;

@@ -4,5 +4,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    testudo::daemon::run("matrixd", testudo_matrixd::serve)
+    testudo::daemon::run("matrixd", |config, lifecycle| {
+        testudo_matrixd::serving::serve(config, lifecycle, testudo_matrixd::controls::Controls::all())
+    })
 }

@@ -1,6 +1,6 @@
 //! What goes to the homeserver.
 
-use matrix_sdk::ruma::OwnedEventId;
+use matrix_sdk::ruma::{OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
 /// One event to be sent to a room.
@@ -56,4 +56,8 @@ pub struct Text {
     pub reply_to: Option<OwnedEventId>,
     /// Whether it is a notice: clients show it quietly, and bots do not answer it.
     pub notice: bool,
+    /// Who is notified of it, and nobody else: it always goes as `m.mentions`, the empty list too, so that no word of
+    /// the text can notify anybody. In an edit, whom the edit notifies.
+    #[serde(default)]
+    pub mentions: Vec<OwnedUserId>,
 }

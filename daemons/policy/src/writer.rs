@@ -6,8 +6,20 @@
 use testudo::label::Source;
 
 /// The words that need nothing after them.
-pub(crate) const WORDS: [&str; 11] =
-    ["owner", "member", "stranger", "web", "mail", "file", "tool", "memory", "model", "catalogue", "system"];
+pub(crate) const WORDS: [&str; 12] = [
+    "owner",
+    "member",
+    "bridged",
+    "stranger",
+    "web",
+    "mail",
+    "file",
+    "tool",
+    "memory",
+    "model",
+    "catalogue",
+    "system",
+];
 
 /// Who could have written something, as a condition says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use testudo::action::Judged;
 use testudo::approval::Approval;
+use testudo::config::Matrixd;
 use testudo::fault::Fault;
 use testudo::label::Labels;
 use testudo::observation::Observation;
@@ -33,6 +34,7 @@ use crate::sessions::Sessions;
 
 mod answer;
 mod answering;
+pub(crate) mod channel;
 mod questions;
 
 pub use answer::{Answer, Manner};
@@ -54,6 +56,7 @@ pub struct Desk {
     pub(crate) extension: Extension,
     pub(crate) plans: Plans,
     pub(crate) routing: Routing,
+    pub(crate) matrix: Matrixd,
     pub(crate) recorder: Recorder,
     pub(crate) subscribers: Subscribers,
     pub(crate) settled: watch::Sender<u64>,
@@ -85,6 +88,7 @@ impl Desk {
             extension: Extension::none(),
             plans,
             routing: Routing::default(),
+            matrix: Matrixd::default(),
             recorder,
             subscribers,
             settled: watch::Sender::new(0),
@@ -113,6 +117,12 @@ impl Desk {
     #[must_use]
     pub fn with_routing(self, routing: Routing) -> Self {
         Self { routing, ..self }
+    }
+
+    /// With the owners whose answers a channel brings.
+    #[must_use]
+    pub fn with_owners(self, matrix: Matrixd) -> Self {
+        Self { matrix, ..self }
     }
 
     /// What would be decided; nothing is asked, kept or recorded.

@@ -62,6 +62,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         .map_err(|error| DaemonError::Config(error.to_string()))?;
     extension.warm().await;
     let desk = desk.with_sentinel(sentinel).with_routing(routing).with_extension(extension);
+    let desk = desk.with_owners(config.matrixd.clone());
     let desk = Arc::new(desk);
     let departures = Box::pin(bus::departures(&connection).await?);
     let policy = Policy { desk: desk.clone(), subscribers, connection: connection.clone(), controls };

@@ -22,6 +22,7 @@ use zbus::{Connection, interface};
 
 use crate::amendment::Wanted;
 use crate::controls::Controls;
+use crate::desk::channel::{self, CARRIERS, Person};
 use crate::desk::{Answer, Desk};
 use crate::routing::Watch;
 use crate::sentinel::seat::workspace_rules;
@@ -99,7 +100,9 @@ impl Policy {
         GivenOptions::new(options).finish()?;
         let observation: Observation = limits::parse(observation, REPLY)?;
         let theirs = match observation {
-            Observation::Message { .. } | Observation::Inherit { .. } => Daemon::Agentd,
+            Observation::Message { .. } | Observation::Received { .. } | Observation::Inherit { .. } => {
+                Daemon::Agentd
+            }
             Observation::Result { .. } | Observation::Applied { .. } => Daemon::Toold,
         };
         if daemon != theirs {
@@ -135,7 +138,7 @@ impl Policy {
         options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let _ = self.operator(&header).await?;
+        let _ = self.person(&header).await?;
         let mut options = GivenOptions::new(options);
         let (session, whole) = (options.string("session")?, options.string("whole")?);
         options.finish()?;
@@ -153,9 +156,11 @@ impl Policy {
         options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let by = self.approver(&header, approval).await?;
+        let mut options = GivenOptions::new(options);
+        let by = self.approver(&header, approval, &mut options).await?;
         let connection = header.sender().map(ToString::to_string).unwrap_or_default();
-        let answer = Answer::read(by, connection, options)?;
+        let read = Answer::read(by.clone(), connection, options);
+        let answer = self.noting(approval, &by.to_string(), read).await?;
         body(&self.desk.approve(approval, digest, answer).await?)
     }
 
@@ -167,20 +172,21 @@ impl Policy {
         options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Fault> {
-        let by = self.approver(&header, approval).await?;
-        GivenOptions::new(options).finish()?;
+        let mut options = GivenOptions::new(options);
+        let by = self.approver(&header, approval, &mut options).await?;
+        options.finish()?;
         let reason: String = reason.chars().take(1024).collect();
-        body(&self.desk.deny(approval, &reason, &by).await?)
+        body(&self.desk.deny(approval, &reason, &by.to_string()).await?)
     }
 
     #[zbus(out_args("leases"))]
     async fn leases(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let _ = self.operator(&header).await?;
+        let _ = self.person(&header).await?;
         body(&self.desk.leases())
     }
 
     async fn revoke(&self, lease: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        self.desk.end_lease(lease, &self.operator(&header).await?).await
+        self.desk.end_lease(lease, &self.person(&header).await?).await
     }
 
     #[zbus(out_args("uri"))]
@@ -253,7 +259,7 @@ impl Policy {
 
     #[zbus(out_args("rules"))]
     async fn rules(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let _ = self.operator(&header).await?;
+        let _ = self.person(&header).await?;
         body(&self.desk.plain_rules(session)?)
     }
 
@@ -263,7 +269,7 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, false, &self.operator(&header).await?).await
+        self.desk.switch_rule(session, rule, false, &self.person(&header).await?).await
     }
 
     async fn enable(
@@ -272,12 +278,12 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, true, &self.operator(&header).await?).await
+        self.desk.switch_rule(session, rule, true, &self.person(&header).await?).await
     }
 
     async fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
-        let _ = caller.require_operator()?;
+        let _ = caller.require_operator_or(&CARRIERS)?;
         self.subscribers.add(&caller.connection, None)
     }
 
@@ -316,6 +322,12 @@ impl Policy {
         Ok(daemon)
     }
 
+    /// The person who calls, or the channel through which one does, for methods that people call from afar, too.
+    async fn person(&self, header: &Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        caller.require_operator_or(&CARRIERS).map(str::to_owned)
+    }
+
     /// The person who calls, for methods that only people may call.
     async fn operator(&self, header: &Header<'_>) -> Result<String, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
@@ -336,17 +348,36 @@ impl Policy {
     }
 
     /// Who answers. An agent can never: the bus refuses it first, and this a second time, with a record.
-    async fn approver(&self, header: &Header<'_>, approval: &str) -> Result<String, Fault> {
+    async fn approver(
+        &self,
+        header: &Header<'_>,
+        approval: &str,
+        options: &mut GivenOptions,
+    ) -> Result<Person, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
-        match (&caller.principal, self.controls.approver_identity) {
-            (Principal::Operator(name), _) => Ok(name.clone()),
-            (other, false) => Ok(other.to_string()),
-            (other, true) => {
-                let why = format!("{other} may not answer approvals");
-                self.desk.note_refused(approval, &other.to_string(), &why).await;
-                Err(Fault::Denied(why))
+        let who = caller.principal.to_string();
+        match &caller.principal {
+            Principal::Operator(name) => Ok(Person::Operator(name.clone())),
+            Principal::Daemon(daemon) if CARRIERS.contains(daemon) && self.controls.channel => {
+                self.noting(approval, &who, channel::owner(options, &self.desk.matrix)).await
+            }
+            Principal::Daemon(daemon) if CARRIERS.contains(daemon) => {
+                options.string("by").map(|by| Person::Unchecked(by.unwrap_or(who)))
+            }
+            _ if !self.controls.approver_identity => Ok(Person::Unchecked(who)),
+            _ => {
+                let refused = Err(Fault::Denied(format!("{who} may not answer approvals")));
+                self.noting(approval, &who, refused).await
             }
         }
+    }
+
+    /// Records the refusal of an answer before it is told.
+    async fn noting<T>(&self, approval: &str, by: &str, read: Result<T, Fault>) -> Result<T, Fault> {
+        if let Err(fault @ Fault::Denied(_)) = &read {
+            self.desk.note_refused(approval, by, &fault.text()).await;
+        }
+        read
     }
 }
 

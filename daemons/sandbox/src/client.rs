@@ -234,6 +234,18 @@ impl Instance {
         }
     }
 
+    /// Has the zygote keep a file for the calls to come; one of this name that it has already stays as it is.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] when there is no room or its name is no plain one.
+    pub fn receive(&mut self, name: &str, content: &[u8]) -> Result<(), ClientError> {
+        let content = memfd::sealed(c"file", content).map_err(ClientError::Bulk)?;
+        match self.ask(&Request::Receive { name: name.to_owned() }, &[&content])? {
+            (Reply::Received {}, _) => Ok(()),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
     /// Asks the zygote what the kernel offers.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
+use crate::inbox::INBOX;
 use crate::root::{DEVICES, FILES};
 use crate::syscall;
 
@@ -23,7 +24,7 @@ const NEWEST_ABI: i32 = 9;
 /// Where programs of a distribution are, beside the trees that the deployment names.
 const PROGRAMS: [&str; 5] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 /// Trees that every call may read.
-const READABLE: [&str; 2] = ["/proc", "/dev"];
+const READABLE: [&str; 3] = ["/proc", "/dev", INBOX];
 /// Trees that every call may write to.
 const WRITABLE: [&str; 2] = ["/tmp", "/dev/shm"];
 
@@ -88,7 +89,7 @@ impl Domain {
         let mut executable: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
         executable.extend(there(&PROGRAMS));
         let rules = allow(rules, &executable, read() | AccessFs::Execute)?;
-        let rules = allow(rules, &READABLE.map(Path::new), read())?;
+        let rules = allow(rules, &there(&READABLE), read())?;
         let rules = allow(rules, &there(&FILES), AccessFs::ReadFile.into())?;
         let rules = allow(rules, &WRITABLE.map(Path::new), write(abi))?;
         let rules = allow(rules, &DEVICES.map(Path::new), AccessFs::ReadFile | AccessFs::WriteFile)?;

@@ -32,6 +32,7 @@ mod forwarder;
 pub mod frame;
 mod history;
 pub mod identity;
+pub mod inbox;
 pub mod landlock;
 pub mod layers;
 pub mod limits;

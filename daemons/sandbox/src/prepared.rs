@@ -16,6 +16,7 @@ use nix::unistd::{Pid, getgid, getuid, pipe2};
 
 use crate::cgroup::Group;
 use crate::child::{self, Child};
+use crate::inbox;
 use crate::layers::Layers;
 use crate::overlay::Directories;
 use crate::root::Root;
@@ -55,9 +56,11 @@ impl Prepared {
         let (stdout, stdout_end) = pipe2(OFlag::O_CLOEXEC)?;
         let (stderr, stderr_end) = pipe2(OFlag::O_CLOEXEC)?;
         let (report, report_end) = pipe2(OFlag::O_CLOEXEC)?;
+        let inbox = inbox::directory(&deployment.scratch);
         let child = Child {
             root: Root {
                 workspace: &deployment.workspace,
+                inbox: &inbox,
                 directories: &directories,
                 programs: &deployment.programs,
                 base: deployment.base(),

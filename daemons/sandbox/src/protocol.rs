@@ -38,6 +38,11 @@ pub enum Request {
     Hello {},
     /// Run one call (runner `zygote`).
     Run(Run),
+    /// Keep a file for the calls to come, which find it in [`crate::inbox::INBOX`] (runner `zygote`). Descriptor: content.
+    Receive {
+        /// Its name there: as an id of a call.
+        name: String,
+    },
     /// Say what the kernel offers, found out by a trial call (runner `zygote`).
     Probe {},
     /// Apply a change set (runner `apply`). Descriptors: manifest, contents.
@@ -171,6 +176,8 @@ pub enum Reply {
     },
     /// Which sandbox this is; nothing where no service manager said so.
     Hello(Option<Identity>),
+    /// The file is there.
+    Received {},
     /// What the kernel offers.
     Probe(Probe),
     /// The change set is in the workspace, durably.

@@ -16,6 +16,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
 use crate::apply::OWN_DIRECTORY;
+use crate::inbox::INBOX;
 use crate::layers::{Layer, Layers};
 use crate::limits::Limits;
 use crate::overlay::{self, Directories};
@@ -30,7 +31,7 @@ pub(crate) const FILES: [&str; 6] =
     ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ld.so.cache", "/etc/ssl/certs"];
 
 /// Top-level names that are made of their own even when the host's tree shows through.
-const OWN: [&str; 4] = ["workspace", "tmp", "proc", "dev"];
+const OWN: [&str; 5] = ["workspace", "inbox", "tmp", "proc", "dev"];
 
 /// Where the call's directories are until its overlay is mounted, and where something empty is to cover them with.
 /// Unmounting them would take the kernel as long as all the rest.
@@ -66,6 +67,8 @@ impl RootError {
 pub(crate) struct Root<'a> {
     /// The workspace.
     pub(crate) workspace: &'a Path,
+    /// What people sent into the session; there need be none.
+    pub(crate) inbox: &'a Path,
     /// The call's directories: where the root is built, and what its overlay is made of.
     pub(crate) directories: &'a Directories,
     /// Trees of programs, bound at the same paths.
@@ -254,7 +257,7 @@ impl Root<'_> {
         }
     }
 
-    /// The workspace, read-only, and the directories that an overlay of it will be made of.
+    /// The workspace and the inbox, read-only, and the directories that an overlay of it will be made of.
     fn workspace(&self) -> Result<(), RootError> {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
         let inside = Path::new("workspace");
@@ -262,6 +265,12 @@ impl Root<'_> {
         at("bind", "the workspace", mount(Some(self.workspace), inside, NONE, flags, NONE))?;
         at_io("make read-only", "the workspace", protect(inside, !self.layers.has(Layer::Proposals)))?;
         at_io("make", SCRATCH, fs::create_dir(SCRATCH))?;
+        at_io("make", INBOX, fs::create_dir(relative(Path::new(INBOX))))?;
+        if self.inbox.is_dir() {
+            let place = relative(Path::new(INBOX));
+            at("bind", INBOX, mount(Some(self.inbox), place, NONE, MsFlags::MS_BIND, NONE))?;
+            at_io("make read-only", INBOX, protect(place, false))?;
+        }
         let scratch = Some(self.directories.top.as_path());
         // Not with the root that is being built in it.
         at("bind", "the scratch", mount(scratch, SCRATCH, NONE, MsFlags::MS_BIND, NONE))

@@ -16,6 +16,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::cgroup::Subtree;
 use crate::identity::Identity;
+use crate::inbox::{Inbox, InboxError};
 use crate::landlock;
 use crate::layers::{Layer, Layers};
 use crate::network;
@@ -82,6 +83,8 @@ pub fn serve(stream: UnixStream, deployment: Deployment, layers: Layers) -> Resu
         })?,
         subtree: Subtree::of_this_process(template.cpu_percent()),
         session: Session::default(),
+        // Before the first child, whose root shows it.
+        inbox: Inbox::create(&deployment.scratch).ok(),
         workspace: Kept::Overlay,
         next: None,
         number: 0,
@@ -150,6 +153,8 @@ struct Zygote {
     subtree: Option<Subtree>,
     /// What the session's shell keeps.
     session: Session,
+    /// What people sent; none where there is no room for it.
+    inbox: Option<Inbox>,
     /// An overlay, until the kernel refuses it.
     workspace: Kept,
     /// The child that waits for the next call.
@@ -192,6 +197,10 @@ impl Zygote {
         match serde_json::from_slice(&message.frame) {
             Err(error) => refused(None, format!("cannot read the request: {error}")),
             Ok(Request::Hello {}) => Some(Reply::Hello(self.identity.clone()).into()),
+            Ok(Request::Receive { name }) => match self.receive(&name, message) {
+                Ok(()) => Some(Reply::Received {}.into()),
+                Err(error) => refused(None, error.to_string()),
+            },
             Ok(Request::Probe {}) => Some(Reply::Probe(self.probe(connection)?).into()),
             Ok(Request::Run(run)) => match self.run(&run, connection) {
                 Ok(answer) => Some(answer),
@@ -202,6 +211,10 @@ impl Zygote {
             },
             Ok(_) => refused(None, "cannot apply changes here: this runner only runs calls".to_owned()),
         }
+    }
+
+    fn receive(&mut self, name: &str, message: &Message) -> Result<(), InboxError> {
+        self.inbox.as_mut().ok_or(InboxError::Closed)?.take(name, message.descriptors.first())
     }
 
     fn probe(&mut self, connection: &Connection) -> Option<Probe> {

@@ -15,6 +15,8 @@ pub const AGENT: &str = "org.testudo.Agent1";
 pub const AUDIT: &str = "org.testudo.Audit1";
 /// `org.testudo.Egress1`: reaches out.
 pub const EGRESS: &str = "org.testudo.Egress1";
+/// `org.testudo.Matrix1`: talks.
+pub const MATRIX: &str = "org.testudo.Matrix1";
 /// `org.testudo.Models1`: infers.
 pub const MODELS: &str = "org.testudo.Models1";
 /// `org.testudo.Policy1`: decides.
@@ -28,6 +30,8 @@ pub const AGENT_PATH: &str = "/org/testudo/Agent1";
 pub const AUDIT_PATH: &str = "/org/testudo/Audit1";
 /// Object path of the Egress1 interface.
 pub const EGRESS_PATH: &str = "/org/testudo/Egress1";
+/// Object path of the Matrix1 interface.
+pub const MATRIX_PATH: &str = "/org/testudo/Matrix1";
 /// Object path of the Models1 interface.
 pub const MODELS_PATH: &str = "/org/testudo/Models1";
 /// Object path of the Policy1 interface.

@@ -25,6 +25,8 @@ pub enum Daemon {
     Auditd,
     /// Reaches out.
     Egressd,
+    /// Talks.
+    Matrixd,
     /// Infers.
     Modeld,
     /// Decides.
@@ -35,8 +37,8 @@ pub enum Daemon {
 
 impl Daemon {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Agentd, Self::Auditd, Self::Egressd, Self::Modeld, Self::Policyd, Self::Toold];
+    pub const ALL: [Self; 7] =
+        [Self::Agentd, Self::Auditd, Self::Egressd, Self::Matrixd, Self::Modeld, Self::Policyd, Self::Toold];
 
     /// The directory name, which all other names are made of.
     pub const fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Daemon {
             Self::Agentd => "agentd",
             Self::Auditd => "auditd",
             Self::Egressd => "egressd",
+            Self::Matrixd => "matrixd",
             Self::Modeld => "modeld",
             Self::Policyd => "policyd",
             Self::Toold => "toold",
@@ -117,6 +120,18 @@ impl Caller {
         }
     }
 
+    /// Who it is, for methods that people call, some of them through one of these daemons: an operator's name, or the
+    /// daemon's, which has to say for whom it calls.
+    ///
+    /// # Errors
+    /// [`Fault::Denied`] for everybody else.
+    pub fn require_operator_or(&self, carriers: &[Daemon]) -> Result<&str, Fault> {
+        match &self.principal {
+            Principal::Daemon(daemon) if carriers.contains(daemon) => Ok(daemon.name()),
+            _ => self.require_operator(),
+        }
+    }
+
     /// Succeeds for exactly these daemons.
     ///
     /// # Errors
@@ -153,8 +168,22 @@ mod tests {
     #[test]
     fn daemons_are_known_by_their_users_only() {
         assert_eq!(Daemon::from_user("testudo-policyd"), Some(Daemon::Policyd));
+        assert_eq!(Daemon::from_user("testudo-matrixd"), Some(Daemon::Matrixd));
         assert_eq!(Daemon::from_user("policyd"), None);
         assert_eq!(Daemon::from_user("testudo-work"), None);
+    }
+
+    #[test]
+    fn a_daemon_stands_for_people_only_where_it_is_named() {
+        let caller = |principal| Caller { connection: ":1.1".into(), principal };
+        let matrixd = caller(Principal::Daemon(Daemon::Matrixd));
+        assert_eq!(matrixd.require_operator_or(&[Daemon::Matrixd]).unwrap(), "matrixd");
+        assert!(
+            matrixd.require_operator_or(&[Daemon::Toold]).is_err() && matrixd.require_operator().is_err()
+        );
+        let ann = caller(Principal::Operator("ann".into()));
+        assert_eq!(ann.require_operator_or(&[]).unwrap(), "ann");
+        assert!(caller(Principal::Stranger("x".into())).require_operator_or(&[Daemon::Matrixd]).is_err());
     }
 
     #[test]

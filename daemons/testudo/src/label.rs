@@ -3,9 +3,9 @@
 //! A label is put on at the source by a trusted component and stays: [`Labelled`] gives its content away only
 //! together with its labels, so that dropping them is a visible act.
 //!
-//! A source is written as a word: `owner`, `member`, `stranger`, `web:HOST`, `mail`, `file`, `tool:NAME`,
-//! `memory`, `model`, `catalogue`, `system`. Any other word is read as a stranger's: what is not understood is
-//! not trusted.
+//! A source is written as a word: `owner`, `member`, `bridged`, `stranger`, `web:HOST`, `mail`, `file`,
+//! `tool:NAME`, `memory`, `model`, `catalogue`, `system`. Any other word is read as a stranger's: what is not
+//! understood is not trusted.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +20,8 @@ pub enum Source {
     Owner,
     /// A known person who is not the owner.
     Member,
+    /// A person of another network, for whom a bridge speaks.
+    Bridged,
     /// An unknown person.
     Stranger,
     /// A web server, by host.
@@ -51,6 +53,7 @@ impl Source {
         match word {
             "owner" => Self::Owner,
             "member" => Self::Member,
+            "bridged" => Self::Bridged,
             "web" => Self::Web(String::new()),
             "mail" => Self::Mail,
             "file" => Self::File,
@@ -67,6 +70,7 @@ impl Source {
         match self {
             Self::Owner => "owner",
             Self::Member => "member",
+            Self::Bridged => "bridged",
             Self::Stranger => "stranger",
             Self::Web(_) => "web",
             Self::Mail => "mail",

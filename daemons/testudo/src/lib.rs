@@ -10,6 +10,7 @@
 //! * [`flood`]: refusals that are counted instead of recorded one by one;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
 //! * [`visible`]: what a person can see;
+//! * [`command`]: what a line means that a person types, in every channel;
 //! * [`config`], [`diagnostic`]: `testudo.toml`, and errors with a place and a caret;
 //! * [`daemon`], [`journal`]: the life of a daemon under systemd.
 
@@ -19,6 +20,7 @@ pub mod asking;
 pub mod bus;
 pub mod canonical;
 pub mod change;
+pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod declaration;

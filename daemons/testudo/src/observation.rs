@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::declaration::Declaration;
-use crate::label::Labels;
+use crate::label::{Labels, Source};
 
 /// Who said something in a conversation, as the channel vouches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,8 +15,22 @@ pub enum Author {
     Owner,
     /// A known person who is not the owner.
     Member,
+    /// Somebody of another network, whose bridge speaks for him.
+    Bridged,
     /// Anybody else.
     Stranger,
+}
+
+impl Author {
+    /// The label of what he says.
+    pub const fn source(self) -> Source {
+        match self {
+            Self::Owner => Source::Owner,
+            Self::Member => Source::Member,
+            Self::Bridged => Source::Bridged,
+            Self::Stranger => Source::Stranger,
+        }
+    }
 }
 
 /// One thing that entered a session.
@@ -29,6 +43,14 @@ pub enum Observation {
         author: Author,
         /// What.
         text: String,
+    },
+    /// Somebody sent a file, which the session's tools can read from now on. From `agentd`, before they can.
+    Received {
+        /// Who.
+        author: Author,
+        /// Its size in bytes, where that is known.
+        #[serde(default)]
+        size: Option<u64>,
     },
     /// A call gave something. From `toold`, before anybody else sees it.
     Result {

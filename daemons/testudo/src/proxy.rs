@@ -25,6 +25,8 @@ pub trait Audit1 {
     fn show(&self, seq: u64) -> zbus::Result<String>;
     /// Checks the whole chain.
     fn verify(&self) -> zbus::Result<String>;
+    /// Where the chain stands.
+    fn head(&self) -> zbus::Result<String>;
 }
 
 /// Decides.
@@ -111,6 +113,8 @@ pub trait Tools1 {
     /// What a running call prints, to who asked for it; numbered from 1.
     #[zbus(signal)]
     fn output(&self, call: String, seq: u64, error: bool, text: String) -> zbus::Result<()>;
+    /// Keeps a file that a person sent into a session; answers with its path in the session's sandboxes.
+    fn receive(&self, session: &str, name: &str, content: zbus::wire::Fd<'_>) -> zbus::Result<String>;
     /// Has a session's sandbox started ahead of its calls.
     fn prepare(&self, session: &str) -> zbus::Result<()>;
     /// Freezes a session's sandboxes; answers how many.
@@ -121,6 +125,8 @@ pub trait Tools1 {
     fn undo(&self, id: &str, options: Options<'_>) -> zbus::Result<String>;
     /// What was applied, the newest first.
     fn history(&self, limit: u32) -> zbus::Result<String>;
+    /// How a session's sandboxes contain calls here.
+    fn containment(&self, session: &str) -> zbus::Result<String>;
     /// Ends a session's calls and refuses new ones; the empty name means all sessions.
     fn stop(&self, session: &str, options: Options<'_>) -> zbus::Result<u32>;
     /// Lets a session go on; the empty name means all sessions.
@@ -142,6 +148,37 @@ pub trait Egress1 {
     fn close(&self, call: &str) -> zbus::Result<String>;
     /// Who may reach out now, what is connected, and which secrets go where.
     fn status(&self) -> zbus::Result<String>;
+}
+
+/// Talks.
+#[proxy(
+    interface = "org.testudo.Matrix1",
+    default_service = "org.testudo.Matrix1",
+    default_path = "/org/testudo/Matrix1"
+)]
+pub trait Matrix1 {
+    /// The account, its trust and its rooms.
+    fn status(&self) -> zbus::Result<String>;
+    /// The recovery key, once.
+    fn recovery_key(&self) -> zbus::Result<String>;
+    /// Makes another recovery key and gives it.
+    fn rotate_recovery_key(&self) -> zbus::Result<String>;
+    /// Takes the secrets of the account back with a recovery key.
+    fn recover(&self, key: &str) -> zbus::Result<String>;
+    /// The verifications that go on.
+    fn verifications(&self) -> zbus::Result<String>;
+    /// Starts to verify a user or one of his devices; the empty device means the user.
+    fn verify(&self, user: &str, device: &str) -> zbus::Result<String>;
+    /// Accepts a verification that somebody else started.
+    fn accept(&self, id: &str) -> zbus::Result<()>;
+    /// What both sides must see, waited for.
+    fn emojis(&self, id: &str) -> zbus::Result<String>;
+    /// Says whether both sides saw the same.
+    fn confirm(&self, id: &str, matches: bool) -> zbus::Result<()>;
+    /// What could not be read or not be sent.
+    fn dead_letters(&self) -> zbus::Result<String>;
+    /// The rooms, and what each of them is for.
+    fn rooms(&self) -> zbus::Result<String>;
 }
 
 /// Infers.
@@ -171,6 +208,14 @@ pub trait Models1 {
 pub trait Agent1 {
     /// Says something to the agent.
     fn send(&self, session: &str, text: &str, options: Options<'_>) -> zbus::Result<String>;
+    /// Puts a file that a person sent into the session's scratch; answers with its path there.
+    fn attach(
+        &self,
+        session: &str,
+        name: &str,
+        content: zbus::wire::Fd<'_>,
+        options: Options<'_>,
+    ) -> zbus::Result<String>;
     /// Waits for a turn to end.
     fn wait(&self, session: &str, turn: &str) -> zbus::Result<String>;
     /// Ends a turn.

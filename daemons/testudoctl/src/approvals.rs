@@ -147,7 +147,7 @@ impl ForHowLong {
 }
 
 /// A yes with what it is proved with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Yes {
     /// For how long.
     pub scope: ForHowLong,

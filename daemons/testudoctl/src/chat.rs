@@ -1,14 +1,18 @@
 //! `testudoctl chat`: a conversation, with approvals asked and answered in its course.
 //!
 //! [`talk`] is the conversation itself: one loop over what the person types and what the daemons say.
-//! [`console`] reads lines, from an editor on a terminal or from a pipe; [`order`] says what a line means;
-//! [`transcript`] is what is seen of it, as text or as JSON lines; [`backlog`] is what waits for the end of a question.
+//! [`console`] reads lines, from an editor on a terminal or from a pipe; [`testudo::command`] says what a line means, and
+//! [`answer`] what it means while an approval waits; [`transcript`] is what is seen of it, as text or as JSON lines;
+//! [`backlog`] is what waits for the end of a question. [`models`], [`posture`] and [`usage`] answer one command each.
 
+pub mod answer;
 pub mod backlog;
 pub mod console;
-pub mod order;
+pub mod models;
+pub mod posture;
 pub mod talk;
 pub mod transcript;
+pub mod usage;
 
 use clap::Args as ClapArgs;
 

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approvals, audit, call, chat, config, egress, freeze, leases, manual, otp, policy, rules, send, session,
-    stop, undo,
+    approvals, audit, call, chat, config, egress, freeze, leases, manual, matrix, otp, policy, rules, send,
+    session, stop, undo,
 };
 
 /// What stands at the end of the main help and in the man page.
@@ -60,6 +60,8 @@ pub enum Command {
     /// Show who may reach out now, what is connected, and which secrets go where.
     #[command(after_help = egress::HELP)]
     Egress,
+    /// Look after the Matrix account that the agent talks with.
+    Matrix(matrix::Args),
     /// Read and verify the record.
     Audit(audit::Args),
     /// Check policy files and ask what the policy would decide.

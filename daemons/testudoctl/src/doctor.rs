@@ -117,7 +117,15 @@ async fn appliance(link: &Link) -> Vec<Check> {
     {
         checks.push(probe(link, name, tool, &arguments).await);
     }
+    checks.extend(isolation(link).await);
     checks
+}
+
+/// What the sandbox that just worked says of the way it contains calls here.
+async fn isolation(link: &Link) -> Option<Check> {
+    let told = link.tools().await.ok()?.containment(SESSION).await.ok()?;
+    let told: serde_json::Value = serde_json::from_str(&told).ok()?;
+    containment::isolation(told.get("workshop")?)
 }
 
 /// What could not be read of the machine is settled where the sandbox works, which it never does without.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use testudo::approval::Scope;
 use testudo::approval::lease::Lease;
+use testudo::proxy::Policy1Proxy;
 
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
@@ -29,18 +30,32 @@ pub struct RevokeArgs {
 /// # Errors
 /// When `policyd` gives no list.
 pub async fn list(page: &Page) -> Result<(), Failure> {
-    let text = Link::open().await?.policy().await?.leases().await.doing("list the leases")?;
-    let leases: Vec<Lease> = link::read("policyd", &text)?;
+    let leases = leases(&Link::open().await?.policy().await?).await?;
     if page.is_json() {
         return Ok(page.json(&leases)?);
     }
+    page.text(&listed(&leases, page))?;
+    if leases.is_empty() { Ok(()) } else { Ok(page.line("End one with: testudoctl revoke ID")?) }
+}
+
+/// The same for people, for a chat.
+///
+/// # Errors
+/// When `policyd` gives no list.
+pub async fn text(policy: &Policy1Proxy<'_>, page: &Page) -> Result<String, Failure> {
+    Ok(listed(&leases(policy).await?, page))
+}
+
+async fn leases(policy: &Policy1Proxy<'_>) -> Result<Vec<Lease>, Failure> {
+    link::read("policyd", &policy.leases().await.doing("list the leases")?)
+}
+
+fn listed(leases: &[Lease], page: &Page) -> String {
     if leases.is_empty() {
-        return Ok(page.line("No yes holds for longer than once.")?);
+        return "No yes holds for longer than once.\n".to_owned();
     }
-    for lease in &leases {
-        page.text(&shown(lease, Timestamp::now(), page.width(), page.paint()))?;
-    }
-    Ok(page.line("End one with: testudoctl revoke ID")?)
+    let now = Timestamp::now();
+    leases.iter().map(|lease| shown(lease, now, page.width(), page.paint())).collect()
 }
 
 /// Runs `revoke`.

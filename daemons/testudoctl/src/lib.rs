@@ -1,7 +1,7 @@
 //! The human's hand: one command to talk to the agent, answer its questions, and read the record.
 //!
 //! Layout: [`cli`] is the command line, with one module per noun beside it ([`chat`], [`send`], [`call`],
-//! [`approvals`], [`leases`], [`otp`], [`audit`], [`egress`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`undo`], [`doctor`], [`manual`]).
+//! [`approvals`], [`leases`], [`otp`], [`matrix`], [`audit`], [`egress`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`undo`], [`doctor`], [`manual`]).
 //! [`link`] speaks to the daemons, [`failure`] says what went wrong and what helps, [`page`] writes the answer
 //! for people or as JSON, [`render`] lays things out for people. Nothing that somebody else wrote reaches the
 //! terminal but through [`screen`].
@@ -19,6 +19,7 @@ pub mod freeze;
 pub mod leases;
 pub mod link;
 pub mod manual;
+pub mod matrix;
 pub mod otp;
 pub mod page;
 pub mod paint;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, page: &Page) -> Result<(), Failure> {
         Command::Revoke(args) => leases::revoke(args, page).await,
         Command::Otp(args) => otp::run(args, page).await,
         Command::Egress => egress::run(page).await,
+        Command::Matrix(args) => matrix::run(args, page).await,
         Command::Audit(args) => audit::run(args, page).await,
         Command::Policy(args) => policy::run(args, page).await,
         Command::Rules(args) => rules::run(args, page).await,

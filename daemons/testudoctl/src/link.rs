@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use testudo::bus;
 use testudo::limits;
-use testudo::proxy::{Agent1Proxy, Audit1Proxy, Egress1Proxy, Policy1Proxy, Tools1Proxy};
+use testudo::proxy::{Agent1Proxy, Audit1Proxy, Egress1Proxy, Matrix1Proxy, Policy1Proxy, Tools1Proxy};
 use zbus::Connection;
 
 use crate::failure::{Doing as _, Failure};
@@ -59,6 +59,14 @@ impl Link {
     /// When the connection is broken.
     pub async fn egress(&self) -> Result<Egress1Proxy<'static>, Failure> {
         Egress1Proxy::new(&self.connection).await.doing("reach egressd")
+    }
+
+    /// The one that talks.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn matrix(&self) -> Result<Matrix1Proxy<'static>, Failure> {
+        Matrix1Proxy::new(&self.connection).await.doing("reach matrixd")
     }
 
     /// The one that records.

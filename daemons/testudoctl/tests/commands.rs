@@ -67,6 +67,13 @@ fn every_command_has_help_with_an_example() {
         "config check",
         "session list",
         "session show",
+        "matrix status",
+        "matrix rooms",
+        "matrix recovery-key",
+        "matrix rotate",
+        "matrix recover",
+        "matrix verify",
+        "matrix dead-letters",
         "",
     ] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();

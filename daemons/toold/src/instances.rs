@@ -4,7 +4,7 @@
 //! before its first call; one that cannot contain a call refuses it with the reason. What an instance may do when is
 //! decided in [`lifecycle`]; here is only the doing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use testudo::action::Bearer;
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::client::{ClientError, Instance, Outcome};
-use testudo_sandbox::protocol::{Identity, Run, Template};
+use testudo_sandbox::protocol::{Identity, Probe, Run, Template};
 use tokio::sync::{mpsc, watch};
 
+use crate::inbox::Inbox;
 use crate::running;
 use crate::telling::{self, Told};
 use cleaning::Cleaner;
@@ -27,6 +28,7 @@ use systemd::Systemd;
 
 pub mod application;
 mod cleaning;
+mod delivery;
 mod freezing;
 pub mod lifecycle;
 mod slot;
@@ -44,6 +46,7 @@ pub struct Instances {
     sandboxes: PathBuf,
     apply: PathBuf,
     idle: Duration,
+    inbox: Arc<Inbox>,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     holds: Holds,
     cleaner: Cleaner,
@@ -58,6 +61,8 @@ pub struct Setting {
     pub apply: PathBuf,
     /// An instance that nobody used for this long is let go.
     pub idle: Duration,
+    /// What people sent into sessions.
+    pub inbox: Arc<Inbox>,
     /// Hears when the kernel cannot contain calls.
     pub on_refusal: fn(&str),
 }
@@ -69,10 +74,10 @@ impl Instances {
     /// Instances in this setting. The receiver gets those that did not end as they should.
     pub fn new(setting: Setting, systemd: Systemd) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, ends) = mpsc::unbounded_channel();
-        let Setting { sandboxes, apply, idle, on_refusal } = setting;
+        let Setting { sandboxes, apply, idle, inbox, on_refusal } = setting;
         let cleaner = Cleaner { systemd, ended };
         let (slots, holds) = (Mutex::default(), Holds::default());
-        (Self { sandboxes, apply, idle, slots, holds, cleaner, on_refusal }, ends)
+        (Self { sandboxes, apply, idle, inbox, slots, holds, cleaner, on_refusal }, ends)
     }
 
     /// Ends what a daemon before this one left behind, and says how many instances that were.
@@ -89,6 +94,13 @@ impl Instances {
             return None;
         }
         slot.bearer()
+    }
+
+    /// What a session's instances said of the way they contain calls here.
+    pub fn containment(&self, session: &str) -> BTreeMap<Template, Probe> {
+        let slots = lock(&self.slots);
+        let of_session = slots.iter().filter(|(key, _)| key.0 == session);
+        of_session.filter_map(|(key, slot)| Some((key.1, slot.probe()?))).collect()
     }
 
     /// Sees to it that there is an instance, so that leave can be given to it, or that the next call finds it warm.
@@ -156,6 +168,7 @@ impl Instances {
         // freezing finds the instance, and with it the call.
         self.require_thawed(session)?;
         self.make_ready(&slot, &mut held).await?;
+        self.deliver(&slot, &mut held).await?;
         self.require_thawed(session)?;
         if bearer.is_some_and(|bearer| slot.bearer().as_ref() != Some(bearer)) {
             return Err(unavailable("the sandbox that this was allowed to is gone"));
@@ -307,6 +320,7 @@ impl Instances {
 
     async fn connect(&self, slot: &Slot) -> Result<Instance, Refusal> {
         slot.is(None, None);
+        slot.said(None);
         let path = self.sandboxes.join(format!("{}.sock", slot.template));
         let made = tokio::task::spawn_blocking(move || {
             let mut instance = Instance::connect(&path)?;
@@ -321,6 +335,7 @@ impl Instances {
             let canceller = instance.canceller().map_err(|error| unavailable(&error.to_string()))?;
             let bearer = identity.map(|Identity { unit, invocation }| Bearer { unit, invocation });
             slot.is(bearer, Some(canceller));
+            slot.said(Some(probe));
             return Ok(instance);
         }
         let reason = probe.reason.unwrap_or_else(|| "it gives no reason".into());

@@ -5,7 +5,7 @@
 //! `toold` itself can neither read nor write the workspace: all of that happens in the sandbox.
 //!
 //! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`], [`foresight`] and [`proposal`] are
-//! pure; [`decision`], [`grants`], [`chronicle`], [`instances`], [`inflight`], [`security`], [`switch`] and [`service`] are the shell.
+//! pure; [`decision`], [`grants`], [`chronicle`], [`instances`], [`inbox`], [`inflight`], [`security`], [`switch`] and [`service`] are the shell.
 
 pub mod catalogue;
 pub mod chronicle;
@@ -15,6 +15,7 @@ mod destinations;
 pub mod egress;
 pub mod foresight;
 pub mod grants;
+pub mod inbox;
 pub mod inflight;
 pub mod instances;
 pub mod pipeline;
@@ -24,6 +25,7 @@ pub mod rate;
 pub mod running;
 pub mod security;
 pub mod service;
+mod settling;
 pub mod switch;
 pub mod telling;
 pub mod validation;

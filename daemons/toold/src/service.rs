@@ -1,6 +1,7 @@
 //! `org.testudo.Tools1` on the bus.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use zbus::message::Header;
 use zbus::names::BusName;
 use zbus::object_server::SignalEmitter;
-use zbus::wire::OwnedVariant;
+use zbus::wire::{OwnedFd, OwnedVariant};
 use zbus::{Connection, interface};
 
 use crate::catalogue;
@@ -30,13 +31,14 @@ use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Attendance, Decider};
 use crate::egress::Egress;
-use crate::inflight::{Inflight, Journal};
-use crate::instances::application::{self, Fate};
+use crate::inbox::Inbox;
+use crate::inflight::Journal;
 use crate::instances::systemd::{Systemd, Trouble};
 use crate::instances::{Ended, Instances, Setting};
 use crate::pipeline::{self, Pipeline, Request};
 use crate::rate::RateLimiter;
 use crate::running::Running;
+use crate::settling::settle;
 use crate::switch::Switch;
 use crate::telling;
 use crate::validation::Tool;
@@ -49,6 +51,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The object at `/org/testudo/Tools1`.
 struct Tools {
     pipeline: Arc<Pipeline>,
+    inbox: Arc<Inbox>,
     connection: Connection,
 }
 
@@ -107,6 +110,9 @@ impl Tools {
         self.pipeline.running.cancel_session(session);
         self.pipeline.decider.grants.forget(session);
         self.pipeline.instances.close(session);
+        if pipeline::is_session(session) {
+            self.inbox.forget(session);
+        }
         self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(Instant::now());
         Ok(())
     }
@@ -119,6 +125,22 @@ impl Tools {
         error: bool,
         text: &str,
     ) -> zbus::Result<()>;
+
+    #[zbus(out_args("path"))]
+    async fn receive(
+        &self,
+        session: &str,
+        name: &str,
+        content: OwnedFd,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_daemon(&[Daemon::Agentd])?;
+        let (session, name) = (one(session)?.to_owned(), name.to_owned());
+        let (inbox, content) = (self.inbox.clone(), File::from(std::os::fd::OwnedFd::from(content)));
+        let kept = tokio::task::spawn_blocking(move || inbox.keep(&session, &name, content)).await;
+        Ok(kept.map_err(|error| Fault::Internal(error.to_string()))??)
+    }
 
     async fn prepare(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
         let _ = self.caller(&header).await?;
@@ -167,6 +189,12 @@ impl Tools {
         let limit = u16::try_from(limit).unwrap_or(u16::MAX);
         let merges = self.pipeline.instances.history(limit).await;
         body(&merges.map_err(|refusal| Fault::Unavailable(refusal.message))?)
+    }
+
+    #[zbus(out_args("instances"))]
+    async fn containment(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
+        let _ = self.operator(&header).await?;
+        body(&self.pipeline.instances.containment(session))
     }
 
     #[zbus(out_args("ended"))]
@@ -259,10 +287,13 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let tools: Result<Vec<Tool>, _> = catalogue::offered(&config).into_iter().map(Tool::compile).collect();
     let tools = tools.map_err(DaemonError::failed)?;
     let connection = bus::connect().await?;
+    let inbox = Inbox::open(state_directory()?.join("inbox")).map_err(DaemonError::failed)?;
+    let inbox = Arc::new(inbox);
     let setting = Setting {
         sandboxes: config.sandboxes.clone(),
         apply: config.apply_socket.clone(),
         idle: config.sandbox_idle,
+        inbox: inbox.clone(),
         on_refusal: say_unavailable,
     };
     let systemd = Systemd::new(&connection).await.map_err(DaemonError::failed)?;
@@ -281,7 +312,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         controls,
     });
     let departures = Box::pin(bus::departures(&connection).await?);
-    let tools = Tools { pipeline: pipeline.clone(), connection: connection.clone() };
+    let tools = Tools { pipeline: pipeline.clone(), inbox, connection: connection.clone() };
     connection.object_server().at(bus::TOOLS_PATH, tools).await?;
     let orphans = pipeline.instances.sweep().await;
     if orphans > 0 {
@@ -305,39 +336,6 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let _ = tokio::time::timeout(DRAIN, drained).await;
     bus::leave(&connection, bus::TOOLS).await;
     Ok(())
-}
-
-/// Says in the record what became of the calls that a crash cut off.
-async fn settle(pipeline: &Pipeline, interrupted: Vec<Inflight>) {
-    if interrupted.is_empty() {
-        return;
-    }
-    let about = interrupted.iter().filter_map(|call| call.application.clone()).collect();
-    let recovered = pipeline.instances.recover(about).await;
-    for call in interrupted {
-        let fate = match (&call.application, &recovered) {
-            (None, _) => Fate::Discarded,
-            (Some(id), Ok(recovery)) => application::fate(id, recovery),
-            (Some(_), Err(_)) => Fate::Unknown,
-        };
-        let outcome = match fate {
-            Fate::Applied => "its changes were applied in full",
-            Fate::Discarded => "nothing was applied",
-            Fate::SetAside => {
-                "its changes could not be completed: part of them may be in the workspace, and the rest was set \
-                 aside in its .testudo"
-            }
-            Fate::Forgotten => {
-                "its changes were applied in full or not at all: it is too long ago to be known"
-            }
-            Fate::Unknown => "what was applied is not known: the runner does not answer",
-        };
-        pipeline.chronicle.interrupted(&call, outcome).await;
-        match (fate, &call.application) {
-            (Fate::Unknown, Some(id)) => pipeline.inflight.keep(&call.call, id),
-            _ => pipeline.inflight.settled(&call),
-        }
-    }
 }
 
 async fn watch(pipeline: Arc<Pipeline>, mut departures: impl futures_util::Stream<Item = String> + Unpin) {

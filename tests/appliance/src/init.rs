@@ -41,7 +41,9 @@ fn set_up(plan: Plan, layout: &Layout, control: OwnedFd) -> Result<Supervisor, A
         .map_err(ApplianceError::system("make namespaces"))?;
     sethostname("testudo").map_err(ApplianceError::system("set the host name"))?;
     let accounts = Accounts::load(&plan.units.join("sysusers.d"), plan.human)?;
-    let mut units = Units::load(&plan.units.join("system"), &plan.target)?;
+    let shipped = plan.units.join("system");
+    let mut units = Units::load(&shipped, &plan.target)?;
+    plan.enabled.iter().try_for_each(|name| units.add(&shipped, name))?;
     // A checkout below /tmp must stay visible to those who run from it.
     if plan.visible.iter().chain(plan.binaries.values()).any(|path| path.starts_with("/tmp")) {
         units.confinements().for_each(|confinement| confinement.tmp = false);

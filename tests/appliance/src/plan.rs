@@ -46,6 +46,8 @@ pub struct Plan {
     pub units: PathBuf,
     /// The target whose `Wants=` are started.
     pub target: String,
+    /// Units that are started beside those of the target, as an operator enables them.
+    pub enabled: Vec<String>,
     /// Where `testudo-X`, `testudoctl` and `testudo-init` are.
     pub bin_dir: PathBuf,
     /// Other programs in place of the shipped ones, by short name (`toold`, `apply`, `sandbox-workshop`) or by what several begin with (`sandbox`).
@@ -94,6 +96,7 @@ impl Plan {
         Self {
             units: units.to_path_buf(),
             target: "testudo.target".to_owned(),
+            enabled: Vec::new(),
             bin_dir: bin_dir.to_path_buf(),
             binaries: BTreeMap::new(),
             arguments: BTreeMap::new(),
@@ -130,6 +133,19 @@ impl Plan {
         let value = serde_json::to_value(value).unwrap_or_default();
         self.settings.entry(table.to_owned()).or_default().insert(key.to_owned(), value);
         self
+    }
+
+    /// Has the agent talk: enables `testudo-matrixd.service` with this account at a homeserver that answers at `url`, which
+    /// may be on loopback, and gives it what it logs in with and what its stores are encrypted with.
+    pub fn matrix(&mut self, url: &str, user: &str, password: &str, store_key: &str) -> &mut Self {
+        let unit = "testudo-matrixd.service".to_owned();
+        if !self.enabled.contains(&unit) {
+            self.enabled.push(unit);
+        }
+        self.set("matrixd", "homeserver", url)
+            .set("matrixd", "user", user)
+            .credential("matrixd", "matrix-password", password)
+            .credential("matrixd", "matrix-store-key", store_key)
     }
 
     /// Gives a credential to a service.

@@ -4,16 +4,17 @@
 //! `testudo-caller --own NAME` tries to own a name; `testudo-caller --introspect NAME` prints what a daemon serves.
 
 use std::collections::HashMap;
+use std::io::{Seek as _, Write as _};
 use std::process::ExitCode;
 
-use zbus::wire::{StructureBuilder, Variant};
+use zbus::wire::{Fd, StructureBuilder, Variant};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [interface, member, rest @ ..] = arguments.as_slice() else {
         eprintln!(
-            "Usage: testudo-caller INTERFACE MEMBER [s:TEXT|r:COUNT=TEXT|t:NUMBER|u:NUMBER|o:KEY=VALUE,…]…"
+            "Usage: testudo-caller INTERFACE MEMBER [s:TEXT|r:COUNT=TEXT|t:NUMBER|u:NUMBER|b:true|h:TEXT|o:KEY=VALUE,…]…"
         );
         return ExitCode::from(2);
     };
@@ -62,6 +63,14 @@ async fn call(interface: &str, member: &str, arguments: &[String]) -> Result<Str
     Ok(body.deserialize::<String>().unwrap_or_else(|_| "done".to_owned()))
 }
 
+/// An open file with this text.
+fn file(text: &str) -> std::io::Result<std::os::fd::OwnedFd> {
+    let mut file = tempfile::tempfile_in("/tmp")?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
 /// The error's name and text.
 fn said(error: &zbus::Error) -> String {
     match error {
@@ -86,6 +95,8 @@ fn append<'a>(body: StructureBuilder<'a>, argument: &'a str) -> Result<Structure
         }
         "t" => body.add_field(value.parse::<u64>().map_err(|_| wrong())?),
         "u" => body.add_field(value.parse::<u32>().map_err(|_| wrong())?),
+        "b" => body.add_field(value.parse::<bool>().map_err(|_| wrong())?),
+        "h" => body.add_field(Fd::from(file(value).map_err(|error| error.to_string())?)),
         "o" => {
             let pairs = value.split(',').filter_map(|pair| pair.split_once('='));
             let options: HashMap<&str, Variant<'_>> =

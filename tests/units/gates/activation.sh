@@ -6,6 +6,11 @@ for file in dbus-1/interfaces/*.xml; do
   name=$(basename "$file" .xml)
   activation=dbus-1/system-services/$name.service
   unit=$(sed -n 's/^SystemdService=//p' "$activation")
+  # A daemon that runs only where it is enabled has an alias, and enabling it makes that.
+  if [ "$unit" = "dbus-$name.service" ]; then
+    file=$(grep -lx "Alias=$unit" system/*.service) || { echo "no unit has the alias $unit"; exit 1; }
+    unit=$(basename "$file")
+  fi
   grep -qx "Name=$name" "$activation"
   grep -qx "BusName=$name" "system/$unit" || { echo "$unit does not own $name"; exit 1; }
   user=$(sed -n 's/^User=//p' "system/$unit")

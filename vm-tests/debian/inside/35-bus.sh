@@ -4,22 +4,26 @@
 allowed='
 testudo-agentd   Audit1  Append
 testudo-egressd  Audit1  Append
+testudo-matrixd  Audit1  Append Head
 testudo-modeld   Audit1  Append
 testudo-policyd  Audit1  Append
 testudo-toold    Audit1  Append
 testudo-agentd   Models1 Complete Cancel List
-testudo-agentd   Tools1  Invoke Cancel Catalogue CloseSession Prepare
+testudo-agentd   Tools1  Invoke Cancel Catalogue CloseSession Prepare Receive
 testudo-policyd  Models1 Complete Cancel
 testudo-agentd   Policy1 Observe
+testudo-matrixd  Agent1  Send Attach Wait Cancel Sessions Session Subscribe
+testudo-matrixd  Policy1 Approvals Approve Deny Leases Revoke Rules Disable Enable Subscribe
 testudo-toold    Egress1 Open Close
 testudo-egressd  Policy1 Decide Await Redeem Withdraw
 testudo-toold    Policy1 Decide Observe Await Redeem Withdraw Plan Collect
-operator         Agent1  Send Wait Cancel Sessions Session Subscribe
-operator         Audit1  Log Show Verify
+operator         Agent1  Send Attach Wait Cancel Sessions Session Subscribe
+operator         Audit1  Log Show Verify Head
 operator         Egress1 Status
+operator         Matrix1 Status RecoveryKey RotateRecoveryKey Recover Verifications Verify Accept Emojis Confirm DeadLetters Rooms
 operator         Models1 List
 operator         Policy1 Approvals Approve Deny Leases Revoke EnrolOtp Explain Check Replay Amend Files Rules Disable Enable Subscribe
-operator         Tools1  Invoke Cancel Catalogue CloseSession Prepare Undo History Stop Resume Stops Freeze Thaw
+operator         Tools1  Invoke Cancel Catalogue CloseSession Prepare Undo History Stop Resume Stops Freeze Thaw Containment
 '
 useradd --groups testudo alice
 
@@ -33,7 +37,7 @@ as() {
 refused_by_bus() { grep -q 'Call failed: Access denied' <<<"$1"; }
 
 pairs=0 forbidden=0
-for user in root alice nobody testudo-work testudo-{agentd,auditd,egressd,modeld,policyd,toold}; do
+for user in root alice nobody testudo-work testudo-{agentd,auditd,egressd,matrixd,modeld,policyd,toold}; do
   row=$user
   case $user in root | alice) row=operator ;; esac
   group=$user
@@ -56,7 +60,7 @@ for user in root alice nobody testudo-work testudo-{agentd,auditd,egressd,modeld
 done
 
 # A name can be had by its own user only, and a daemon can call nothing else on the bus, not even what all others may.
-for daemon in agentd auditd egressd modeld policyd toold; do
+for daemon in agentd auditd egressd matrixd modeld policyd toold; do
   answer=$(as "testudo-$daemon" busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 \
     org.freedesktop.DBus.Peer Ping 2>&1 || true)
   refused_by_bus "$answer" || fail "testudo-$daemon reaches systemd over the bus: $answer"

@@ -95,4 +95,17 @@ else
   until_true 10 "$unit is stopped" gone "$unit"
   frozen="stops an instance; this hierarchy does not freeze"
 fi
-echo "exposure$scores; toold $frozen"
+# An instance that nobody knows of any more, with who holds its connection still there: the next toold ends it.
+coproc GREETING { greet workshop; }
+greeting=$GREETING_PID
+read -r -t 20 answer <&"${GREETING[0]}" || fail "workshop does not answer"
+orphan=$(jq -r '.hello.unit' <<<"$answer")
+systemctl restart testudo-toold.service
+until_true 10 "$orphan, which no toold knows, is ended" gone "$orphan"
+printf '\0' >&"${GREETING[1]}" 2>/dev/null || true
+wait "$greeting" || true
+
+# What one is contained by here, as people are told.
+told=$({ testudoctl doctor --json || true; } | jq -r '.checks[] | select(.check == "isolation") | .detail')
+grep -q '^Landlock ABI [0-9]*, .* the workspace is overlaid$' <<<"$told" || fail "doctor on isolation: $told"
+echo "exposure$scores; toold $frozen; orphans are swept; $told"

@@ -26,6 +26,14 @@ for daemon in agentd auditd egressd modeld policyd toold; do
   scores+=" $daemon $(sed -n 's/.*: \([0-9.]*\) .*/\1/p' /tmp/security.txt | tail -n 1)"
 done
 
+# egressd refuses every address when it cannot see the machine's own: under its unit it can.
+egressd=$(systemctl show --value -p MainPID testudo-egressd.service)
+for table in fib_trie route if_inet6; do
+  nsenter --target "$egressd" --mount --net setpriv --reuid=testudo-egressd --regid=testudo-egressd --clear-groups \
+    cat "/proc/self/net/$table" >/dev/null || fail "egressd cannot read /proc/self/net/$table"
+done
+nsenter --target "$egressd" --mount test ! -e /proc/net/../meminfo || fail "control: the unit's /proc is whole"
+
 # The bus let operators call; testudoctl works for one who is not root.
 setpriv --reuid=alice --regid=alice --init-groups testudoctl approvals --json >/dev/null ||
   fail "a member of the group testudo cannot see approvals"

@@ -2,10 +2,10 @@
 
 call() { testudoctl call --session ice "$@" --json; }
 call shell.run '{"command":"true"}' >/dev/null
-call shell.run '{"command":"for i in 1 2 3 4 5 6 7 8; do sleep 1; done; echo done"}' >/results/ice.json &
+call shell.run '{"command":"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1; done; echo done"}' >/results/ice.json &
 unit() { systemctl list-units --no-legend --plain --state=running 'testudo-sandbox-workshop@*' | awk '{print $1}'; }
 frozen() { for name in $(unit); do [ "$(systemctl show --property=FreezerState --value "$name")" != frozen ] || return 0; done; return 1; }
-sleep 2
+until_true 60 "the call runs" pgrep -u testudo-work -x sleep
 testudoctl freeze ice
 frozen || fail "no unit is frozen"
 sleep 3

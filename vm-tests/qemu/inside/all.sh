@@ -12,7 +12,7 @@ ended() {
 mkdir -p /results
 for behaviour in /share/20-install.sh /share/inside/[0-9]*.sh; do
   name=$(basename "$behaviour" .sh)
-  if output=$(timeout 120 bash -euo pipefail -c '. /share/expect.sh; . "$1"' bash "$behaviour" 2>&1); then
+  if output=$(timeout 200 bash -euo pipefail -c '. /share/expect.sh; . "$1"' bash "$behaviour" 2>&1); then
     printf 'vm-test: ok    %-16s %s\n' "${name#*-}" "$(tail -n 1 <<<"$output")"
   else
     printf 'FAIL  %s\n%s\n' "${name#*-}" "$output" | sed 's/^/vm-test: /'

@@ -52,7 +52,7 @@ async fn what_is_served_is_the_contract() {
         .unwrap();
     let served = members(&introspectable.introspect().await.unwrap());
     let contract = members(&std::fs::read_to_string(CONTRACT).unwrap());
-    assert_eq!(contract.len(), 7);
+    assert_eq!(contract.len(), 8);
     assert_eq!(served, contract);
 }
 

@@ -73,17 +73,17 @@ impl Session {
     pub fn observe(&mut self, observation: &Observation) {
         match observation {
             Observation::Message { author, text } => {
-                let source = match author {
-                    Author::Owner => {
-                        let first = self.text.tokens.len();
-                        self.text.add(text);
-                        self.requests.extend(request::requests(&self.text, first));
-                        Source::Owner
-                    }
-                    Author::Member => Source::Member,
-                    Author::Stranger => Source::Stranger,
-                };
-                self.taint.absorb(&Labels::of(source));
+                if *author == Author::Owner {
+                    let first = self.text.tokens.len();
+                    self.text.add(text);
+                    self.requests.extend(request::requests(&self.text, first));
+                }
+                self.taint.absorb(&Labels::of(author.source()));
+            }
+            // Whoever sent it need not have written it.
+            Observation::Received { author, .. } => {
+                self.taint.absorb(&Labels::of(author.source()));
+                self.taint.absorb(&Labels::of(Source::File));
             }
             Observation::Result { tool, declaration, arguments, content, labels, .. } => {
                 self.taint.absorb(labels);

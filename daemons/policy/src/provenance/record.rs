@@ -140,10 +140,9 @@ impl Store {
             Results::Records | Results::Directory => Trust::Declared,
             Results::Unstated
                 if !contents
-                    && !labels
-                        .sources
-                        .iter()
-                        .any(|source| matches!(source, Source::Web(_) | Source::Stranger)) =>
+                    && !labels.sources.iter().any(|source| {
+                        matches!(source, Source::Web(_) | Source::Stranger | Source::Bridged)
+                    }) =>
             {
                 Trust::Inferred
             }

@@ -176,6 +176,24 @@ fn once_asked_is_once_done() {
 }
 
 #[test]
+fn a_file_is_labelled_with_whoever_sent_it_and_as_a_file() {
+    for (author, source) in [
+        (Author::Owner, Source::Owner),
+        (Author::Member, Source::Member),
+        (Author::Bridged, Source::Bridged),
+        (Author::Stranger, Source::Stranger),
+    ] {
+        let mut session = said(&[]);
+        session.observe(&Observation::Received { author, size: Some(7) });
+        assert_eq!(session.taint().sources, [source, Source::File].into());
+        assert!(
+            session.taint().sources.iter().any(Source::is_foreign),
+            "also the owner's: others write files"
+        );
+    }
+}
+
+#[test]
 fn a_secret_is_remembered() {
     let mut session = said(&["Send hello to ann@x.org"]);
     let keeps = Declaration { secret: true, ..tool(Effect::Read, &[]) };

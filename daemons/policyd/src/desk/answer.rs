@@ -1,14 +1,13 @@
 //! A person's yes as it came over the bus.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use testudo::approval::Scope;
 use testudo::fault::Fault;
 use testudo::options::GivenOptions;
 use testudo::quantity;
-use zbus::wire::OwnedVariant;
 
+use super::channel::{self, Person};
 use crate::leases::LONGEST;
 use crate::otp::Code;
 
@@ -24,11 +23,22 @@ pub enum Manner {
     Local,
 }
 
+impl Manner {
+    fn parse(word: &str) -> Result<Self, Fault> {
+        match word {
+            "reply" => Ok(Self::Reply),
+            "reaction" => Ok(Self::Reaction),
+            "local" => Ok(Self::Local),
+            other => Err(wrong("answer", "`reply`, `reaction` or `local`", other)),
+        }
+    }
+}
+
 /// A yes with everything that was given with it.
 #[derive(Debug)]
 pub struct Answer {
-    /// Who, by user name, as the bus says.
-    pub by: String,
+    /// Who.
+    pub by: Person,
     /// The connection that brought it.
     pub connection: String,
     /// How.
@@ -51,13 +61,8 @@ impl Answer {
     /// Reads the options of `Approve`.
     ///
     /// # Errors
-    /// [`Fault::InvalidArgument`] names the option that is wrong.
-    pub fn read(
-        by: String,
-        connection: String,
-        options: HashMap<String, OwnedVariant>,
-    ) -> Result<Self, Fault> {
-        let mut options = GivenOptions::new(options);
+    /// [`Fault::InvalidArgument`] names the option that is wrong; [`Fault::Denied`] what a channel does not say.
+    pub fn read(by: Person, connection: String, mut options: GivenOptions) -> Result<Self, Fault> {
         let word = options.string("for")?.unwrap_or_else(|| Scope::Once.word().to_owned());
         let scope = Scope::ALL.into_iter().find(|scope| scope.word() == word);
         let scope = scope.ok_or_else(|| wrong("for", "`once`, `session`, `until` or `always`", &word))?;
@@ -67,12 +72,7 @@ impl Answer {
             (_, None) => None,
             (_, Some(_)) => return Err(Fault::InvalidArgument("a `duration` belongs to `until`".into())),
         };
-        let manner = match options.string("answer")?.as_deref() {
-            None | Some("reply") => Manner::Reply,
-            Some("reaction") => Manner::Reaction,
-            Some("local") => Manner::Local,
-            Some(other) => return Err(wrong("answer", "`reply`, `reaction` or `local`", other)),
-        };
+        let manner = options.string("answer")?.map(|word| Manner::parse(&word)).transpose()?;
         let code = match options.string("code")? {
             None => None,
             Some(text) => Some(
@@ -84,6 +84,8 @@ impl Answer {
         let phrase = options.string("phrase")?;
         let steps = options.string("steps")?;
         options.finish()?;
+        channel::require_proof(&by, manner, seen.as_deref())?;
+        let manner = manner.unwrap_or_default();
         Ok(Self { by, connection, manner, code, scope, lasts, seen, phrase, steps })
     }
 }
@@ -107,13 +109,17 @@ fn wrong(option: &str, known: &str, given: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zbus::wire::Variant;
+    use zbus::wire::{OwnedVariant, Variant};
 
     fn read(options: &[(&str, &str)]) -> Result<Answer, Fault> {
+        read_of(Person::Operator("root".into()), options)
+    }
+
+    fn read_of(by: Person, options: &[(&str, &str)]) -> Result<Answer, Fault> {
         let options = options
             .iter()
             .map(|(key, value)| ((*key).to_owned(), OwnedVariant::try_from(Variant::from(*value)).unwrap()));
-        Answer::read("root".into(), ":1.1".into(), options.collect())
+        Answer::read(by, ":1.1".into(), GivenOptions::new(options.collect()))
     }
 
     #[test]
@@ -121,6 +127,22 @@ mod tests {
         let answer = read(&[]).unwrap();
         assert_eq!((answer.scope, answer.manner), (Scope::Once, Manner::Reply));
         assert!(answer.code.is_none() && answer.lasts.is_none() && answer.seen.is_none());
+    }
+
+    #[test]
+    fn a_channel_says_how_the_person_answered_and_what_he_was_shown() {
+        let ann = || Person::Owner("@ann:home.org".into());
+        for options in
+            [&[][..], &[("answer", "reply")], &[("seen", "ab")], &[("answer", "local"), ("seen", "ab")]]
+        {
+            assert!(matches!(read_of(ann(), options), Err(Fault::Denied(_))), "{options:?}");
+        }
+        let answer = read_of(ann(), &[("answer", "reaction"), ("seen", "ab")]).unwrap();
+        assert_eq!(
+            (answer.manner, answer.by.to_string().as_str()),
+            (Manner::Reaction, "matrix @ann:home.org")
+        );
+        assert!(matches!(read(&[("by", "@ann:home.org")]), Err(Fault::InvalidArgument(_))));
     }
 
     #[test]

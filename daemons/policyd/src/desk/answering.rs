@@ -11,7 +11,9 @@ use testudo::fault::Fault;
 use testudo::record::Entry as Record;
 use testudo::verdict::Weight;
 
+use super::channel::Person;
 use super::{Answer, Desk, Manner, about, fault};
+use crate::amendment;
 use crate::ledger::{Entry, LedgerError, Yes};
 use crate::rendering::{self, Depth};
 
@@ -21,7 +23,7 @@ impl Desk {
     /// # Errors
     /// When it is too late, for another action, too light, or cannot be recorded.
     pub async fn approve(&self, id: &str, digest: &str, answer: Answer) -> Result<Outcome, Fault> {
-        let by = answer.by.as_str();
+        let by = &answer.by.to_string();
         let (entry, weight) = match self.examine(id, digest, &answer).await {
             Ok(found) => found,
             Err(fault) => {
@@ -32,7 +34,7 @@ impl Desk {
         let approval = &entry.approval;
         let steps = self.chosen(id, answer.steps.as_deref())?;
         let mut record = about(approval, "approval.answered", "approved")
-            .with("by", by)
+            .with("by", by.as_str())
             .with("for", answer.scope.word())
             .with("weight", weight.word())
             .with("calls", approval.calls)
@@ -75,6 +77,9 @@ impl Desk {
             (Manner::Local, _) => Weight::Local,
             (_, Some(_)) => Weight::Otp,
             (Manner::Reply, None) => Weight::Reply,
+            (Manner::Reaction, None) if self.trusts_reactions(&answer.by, &entry.approval.tool) => {
+                Weight::Reply
+            }
             (Manner::Reaction, None) => Weight::Reaction,
         };
         if claimed < wanted && controls.weight {
@@ -89,6 +94,12 @@ impl Desk {
             self.authenticate(&entry.approval, &answer.connection, Duration::from_millis(left)).await?;
         }
         Ok((entry, claimed))
+    }
+
+    /// Whether a reaction counts as a reply: where the operator says that the server which carries it is his own. What
+    /// changes the policy is never answered so lightly.
+    fn trusts_reactions(&self, by: &Person, tool: &str) -> bool {
+        matches!(by, Person::Owner(_)) && self.matrix.trust_homeserver && tool != amendment::TOOL
     }
 
     /// A person's no.

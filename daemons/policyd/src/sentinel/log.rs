@@ -85,6 +85,7 @@ impl Event {
                 author: *author,
                 text: (*author == Author::Owner).then(|| text.chars().take(WORDS).collect()),
             },
+            Observation::Received { author, .. } => Self::Message { author: *author, text: None },
             Observation::Result { tool, .. } => Self::Finished { tool: tool.clone() },
             Observation::Applied { paths } => Self::Applied { paths: paths.len() },
             Observation::Inherit { .. } => Self::Inherited,

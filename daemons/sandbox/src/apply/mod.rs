@@ -175,12 +175,16 @@ fn plainly(place: &Place, request: serde_json::Result<Request>, message: Message
                 Err(error) => Reply::Refused { call: None, reason: error.to_string() },
             }
         }
-        Ok(Request::Hello {} | Request::Run(_) | Request::Probe {} | Request::Invert { .. }) => {
-            Reply::Refused {
-                call: None,
-                reason: "cannot run calls here: this runner only applies changes".to_owned(),
-            }
-        }
+        Ok(
+            Request::Hello {}
+            | Request::Run(_)
+            | Request::Receive { .. }
+            | Request::Probe {}
+            | Request::Invert { .. },
+        ) => Reply::Refused {
+            call: None,
+            reason: "cannot run calls here: this runner only applies changes".to_owned(),
+        },
         Ok(Request::Recover { about }) if !about.iter().all(|id| fits(id)) => {
             Reply::Refused { call: None, reason: format!("cannot recover: {BAD_ID}") }
         }

@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::inbox::INBOX;
 use crate::protocol::{BUILTIN_FAILED, Builtin, WORKSPACE};
 
 /// Why a built-in tool failed; becomes its error object.
@@ -79,9 +80,11 @@ fn answer(
 ) -> Result<Value, BuiltinError> {
     let here = |path: &Option<String>| place(workspace, path.as_deref().unwrap_or("."));
     match builtin {
-        Builtin::Read { path, offset, limit } => file::read(&place(workspace, path)?, path, *offset, *limit),
-        Builtin::List { path } => file::list(&place(workspace, path)?, path),
-        Builtin::Exists { path } => file::exists(&place(workspace, path)?, path),
+        Builtin::Read { path, offset, limit } => {
+            file::read(&readable(workspace, path)?, path, *offset, *limit)
+        }
+        Builtin::List { path } => file::list(&readable(workspace, path)?, path),
+        Builtin::Exists { path } => file::exists(&readable(workspace, path)?, path),
         Builtin::Write { path, content, mode } => file::write(&place(workspace, path)?, path, content, *mode),
         Builtin::Grep { pattern, path, glob, max } => {
             search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)
@@ -91,6 +94,15 @@ fn answer(
             Ok(fetch::fetch(connection.map(UnixStream::from), url, *limit, room)?)
         }
         Builtin::Patch { diff } => patch::apply(workspace, diff),
+    }
+}
+
+/// Where a path that is only looked at lies: in the workspace, or in the inbox.
+fn readable(workspace: &Path, path: &str) -> Result<PathBuf, BuiltinError> {
+    match Path::new(path).strip_prefix(INBOX) {
+        Ok(inside) if inside.as_os_str().is_empty() => Ok(PathBuf::from(INBOX)),
+        Ok(inside) => place(Path::new(INBOX), &inside.to_string_lossy()),
+        Err(_) => place(workspace, path),
     }
 }
 
@@ -128,6 +140,11 @@ mod tests {
         {
             assert_eq!(place(workspace, path).unwrap(), Path::new(lies), "{path}");
         }
+        assert_eq!(readable(workspace, "/inbox/1-a").unwrap(), Path::new("/inbox/1-a"));
+        assert_eq!(readable(workspace, "inbox/1-a").unwrap(), Path::new("/w/inbox/1-a"));
+        assert!(
+            readable(workspace, "/inbox/../etc/passwd").is_err() && place(workspace, "/inbox/a").is_err()
+        );
         for path in ["", "..", "a/../b", "/etc/passwd", "/workspace/../etc", "/workspaces/a", "a\0"] {
             assert!(place(workspace, path).is_err(), "{path:?}");
         }

@@ -8,6 +8,7 @@ mod changes;
 mod copies;
 mod endings;
 mod groups;
+mod inbox;
 mod launch;
 mod roots;
 mod session;

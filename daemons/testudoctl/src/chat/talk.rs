@@ -14,27 +14,28 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use testudo::approval::Approval;
+use testudo::command::{Command, Line};
 use testudo::proxy::{Agent1Proxy, Options, Policy1Proxy};
 use testudo::turn::{Event, Finished};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::approvals::{self, Yes};
+use crate::chat::answer::{self, Answer};
 use crate::chat::backlog::Backlog;
 use crate::chat::console::{Console, Heard, Question};
-use crate::chat::order::{self, Answer, Order};
 use crate::chat::transcript::Transcript;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
-use crate::{render, screen, session, status};
+use crate::{render, screen};
 
 /// How much later than the answer of `Wait` the last event may come.
 const GRACE: Duration = Duration::from_millis(300);
 
+mod commands;
 mod happened;
 mod questions;
-mod rules;
+mod standing;
 
 use happened::{Happened, Streams};
 
@@ -191,7 +192,7 @@ impl Talk {
     async fn line(&mut self, line: String, question: Option<Question>) -> Result<(), Failure> {
         let Some(question) = question else {
             // From a pipe, before its time: only /stop is for now.
-            if order::order(&line) == Order::Stop {
+            if Self::read(&line) == Line::Command(Command::Stop) {
                 return self.interrupt().await;
             }
             self.ahead = Some(Heard::Line(line));
@@ -206,50 +207,15 @@ impl Talk {
             self.print(echo).await?;
         }
         match question {
-            Question::Say => self.order(order::order(&line)).await,
-            Question::Answer { id, keys } => match order::answer(&line) {
-                Answer::Order(order) => self.order(order).await,
-                Answer::Yes(scope, code) => self.approve(&id, Yes { scope, code, ..Yes::default() }).await,
+            Question::Say => self.obey(Self::read(&line)).await,
+            Question::Answer { id, keys } => match answer::read(&line) {
+                Answer::Instead(line) => self.obey(line).await,
+                Answer::Yes(yes) => self.approve(&id, yes).await,
                 Answer::Whole => self.show_whole(&id).await,
                 Answer::No(reason) => self.deny(&id, &reason).await,
                 Answer::Unclear if line.trim().is_empty() => Ok(()),
                 Answer::Unclear => self.note(&format!("{keys} · /help")).await,
             },
-        }
-    }
-
-    async fn order(&mut self, order: Order) -> Result<(), Failure> {
-        match order {
-            Order::Nothing => Ok(()),
-            Order::Say(text) => self.say(&text).await,
-            Order::Help => self.note(order::HELP).await,
-            Order::Wrong(why) => self.note(&why).await,
-            Order::Approvals => match approvals::pending(&self.policy, None).await {
-                Ok(pending) if pending.is_empty() => self.note("nothing waits for an answer").await,
-                Ok(pending) => {
-                    let all: String = pending.iter().map(|one| self.transcript.elsewhere(one)).collect();
-                    self.print(all).await
-                }
-                Err(failure) => self.failed(&failure).await,
-            },
-            Order::Approve(id) => self.take_up(&id).await,
-            Order::Deny(id, reason) => self.deny(&id, &reason).await,
-            Order::Rules => self.rules().await,
-            Order::Switch(rule, enabled) => self.switch(&rule, enabled).await,
-            Order::Sessions => match session::sessions(&self.link).await {
-                Ok(list) => self.laid_out(&session::listed(&list, self.page.paint())).await,
-                Err(failure) => self.failed(&failure).await,
-            },
-            Order::Status => match status::text(&self.link, self.page.paint()).await {
-                Ok(text) => self.laid_out(&text).await,
-                Err(failure) => self.failed(&failure).await,
-            },
-            Order::Stop if self.turn.is_none() => self.note("nothing is running").await,
-            Order::Stop => self.interrupt().await,
-            Order::Quit => {
-                self.leaving = true;
-                Ok(())
-            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use testudo::config::{Container, Toold};
 
 use super::{Check, Outcome};
@@ -76,6 +77,22 @@ fn engine(containers: &[Container], version: Option<&str>, listens: bool) -> Che
     }
 }
 
+/// What an instance says of itself, as `Tools1.Containment` has it.
+pub(super) fn isolation(told: &Value) -> Option<Check> {
+    let abi = told.get("landlock_abi")?.as_i64()?;
+    let grouped = told.get("cgroup")?.as_bool()?;
+    let copied = told.get("workspace")?.as_str()? == "copy";
+    let groups = if grouped { "a control group for each call" } else { "no control group for a call" };
+    let workspace =
+        if copied { "the workspace is copied for each call" } else { "the workspace is overlaid" };
+    let detail = format!("Landlock ABI {abi}, {groups}, {workspace}");
+    if copied {
+        let fix = "an overlay is refused here: calls are slower, and a large workspace is refused";
+        return Some(Check::bad(Outcome::Warn, "isolation", detail, fix));
+    }
+    Some(Check::pass("isolation", detail))
+}
+
 fn version(engine: &Path) -> Option<String> {
     let output = Command::new(engine).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -99,6 +116,17 @@ mod tests {
         for less in [Some("memory\n"), Some("hugetlb\n"), None] {
             assert_eq!(groups(less).outcome, Outcome::Warn, "{less:?}");
         }
+    }
+
+    #[test]
+    fn an_instance_says_how_it_contains() {
+        let told = serde_json::json!({"landlock_abi": 7, "cgroup": false, "workspace": "overlay"});
+        let check = isolation(&told).unwrap();
+        assert_eq!(check.outcome, Outcome::Pass);
+        assert_eq!(check.detail, "Landlock ABI 7, no control group for a call, the workspace is overlaid");
+        let told = serde_json::json!({"landlock_abi": 7, "cgroup": true, "workspace": "copy"});
+        assert_eq!(isolation(&told).unwrap().outcome, Outcome::Warn);
+        assert_eq!(isolation(&Value::Null), None);
     }
 
     #[test]

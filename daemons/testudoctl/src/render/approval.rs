@@ -1,6 +1,7 @@
 //! The question to a person: everything that a yes would be a yes to.
 
 use jiff::Timestamp;
+use testudo::action::Phase;
 use testudo::approval::{Approval, Outcome, Scope, Section, State};
 use testudo::change::ChangeSummary;
 use testudo::latent::runs_later;
@@ -67,7 +68,17 @@ pub fn keys(approval: &Approval) -> String {
         _ if lasting => Some("y once · s session"),
         _ => Some("y once"),
     };
-    yes.into_iter().chain(["n [reason]"]).collect::<Vec<_>>().join(" · ")
+    let part = (yes.is_some() && !approval.cut && approval.phase == Phase::Plan).then_some("1-3 only these");
+    let typed = if wants_phrase(approval) { Some("the phrase") } else { yes };
+    typed.into_iter().chain(part).chain(["n [reason]"]).collect::<Vec<_>>().join(" · ")
+}
+
+/// Whether a change of the policy breaks so much that a yes must type what its question shows.
+fn wants_phrase(approval: &Approval) -> bool {
+    let says = |line: &String| line.contains("a yes must type: ");
+    approval.tool == "policy.update"
+        && !approval.cut
+        && approval.rendering.iter().any(|section| section.lines.iter().any(says))
 }
 
 /// One changed path.

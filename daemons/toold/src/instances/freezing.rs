@@ -96,8 +96,11 @@ impl Instances {
         lock(&self.holds).retain(|whose, stopped| !*stopped || session.is_some_and(|it| it != whose));
     }
 
-    /// Refuses what would run, or wait for nobody knows how long, in a frozen session.
-    pub(super) fn require_thawed(&self, session: &str) -> Result<(), Refusal> {
+    /// Refuses what would run, be written, or wait for nobody knows how long, in a frozen session.
+    ///
+    /// # Errors
+    /// `PLUGIN_UNAVAILABLE`, with what lets the session go on.
+    pub fn require_thawed(&self, session: &str) -> Result<(), Refusal> {
         if !lock(&self.holds).contains_key(session) {
             return Ok(());
         }

@@ -1,11 +1,12 @@
 //! The place of one session's instance of one template, and the life of the one that is in it.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use testudo::action::Bearer;
 use testudo_sandbox::client::{Canceller, Instance};
-use testudo_sandbox::protocol::Template;
+use testudo_sandbox::protocol::{Probe, Template};
 
 use super::lifecycle::{Effect, Event, Life, Outcome, State, Step};
 use super::systemd;
@@ -19,6 +20,10 @@ pub(super) struct Slot {
     /// Who the instance is, while there is one.
     bearer: Mutex<Option<Bearer>>,
     life: Mutex<Life>,
+    /// What it said of the kernel it runs on, while there is one.
+    probe: Mutex<Option<Probe>>,
+    /// Which files of the session it was given.
+    given: Mutex<BTreeSet<String>>,
     /// Hangs up on the instance, whoever holds it.
     canceller: Mutex<Option<Canceller>>,
 }
@@ -32,6 +37,8 @@ impl Slot {
             idle,
             bearer: Mutex::default(),
             life: Mutex::new(Life::new(idle, now)),
+            probe: Mutex::default(),
+            given: Mutex::default(),
             canceller: Mutex::default(),
         }
     }
@@ -50,6 +57,25 @@ impl Slot {
     pub(super) fn is(&self, bearer: Option<Bearer>, canceller: Option<Canceller>) {
         *lock(&self.bearer) = bearer;
         *lock(&self.canceller) = canceller;
+        lock(&self.given).clear();
+    }
+
+    /// Whether it was given this file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        lock(&self.given).contains(name)
+    }
+
+    pub(super) fn was_given(&self, names: Vec<String>) {
+        lock(&self.given).extend(names);
+    }
+
+    /// What it said of itself; with nobody in it, nothing.
+    pub(super) fn said(&self, probe: Option<Probe>) {
+        *lock(&self.probe) = probe;
+    }
+
+    pub(super) fn probe(&self) -> Option<Probe> {
+        lock(&self.probe).clone()
     }
 
     pub(super) fn bearer(&self) -> Option<Bearer> {

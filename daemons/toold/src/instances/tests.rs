@@ -10,8 +10,10 @@ use super::*;
 const IDLE: Duration = Duration::from_mins(15);
 
 fn none() -> Instances {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = Arc::new(Inbox::open(folder.path().join("inbox")).unwrap());
     let setting =
-        Setting { sandboxes: PathBuf::new(), apply: PathBuf::new(), idle: IDLE, on_refusal: |_| {} };
+        Setting { sandboxes: PathBuf::new(), apply: PathBuf::new(), idle: IDLE, inbox, on_refusal: |_| {} };
     Instances::new(setting, Systemd::absent()).0
 }
 

@@ -81,6 +81,8 @@ impl Pipeline {
             ));
         }
         going_on(cancelled)?;
+        // A question may have waited for longer than the session was left to go on.
+        self.instances.require_thawed(&identity.session)?;
         self.chronicle.permitted(identity, &permit, "change.decided").await?;
         going_on(cancelled)?;
         // Labels only grow: paths that are told and then not written are labelled for nothing, never the other way.
@@ -89,6 +91,7 @@ impl Pipeline {
         let id = format!("ap-{}", uuid::Uuid::new_v4());
         self.note_inflight(identity, &action.tool, Phase::Apply, Some(&id))?;
         going_on(cancelled)?;
+        self.instances.require_thawed(&identity.session)?;
         let origin = Origin {
             tool: action.tool.clone(),
             call: identity.call.clone(),

@@ -1,10 +1,11 @@
 //! `testudo-try`: a whole appliance for as long as one command runs, which is the chat if none is named.
 //!
-//! [`options`] is the command line, [`model`] which language model is used, [`session`] what happens. Everything that it
+//! [`options`] is the command line, [`model`] which language model is used, [`matrix`] a homeserver to talk on, [`session`] what happens. Everything that it
 //! says goes to standard error: standard output belongs to the command.
 
 mod catalogue;
 mod elevation;
+mod matrix;
 mod model;
 mod options;
 mod screen;

@@ -20,6 +20,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
 
+    /// Talk in a Matrix room, on a homeserver of your own
+    #[arg(long)]
+    pub(crate) matrix: bool,
+
+    /// The Python that has a homeserver
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) python: Option<PathBuf>,
+
     /// The checkout whose units and policies are used
     #[arg(long, value_name = "DIR", hide = true, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))]
     pub(crate) source: PathBuf,
@@ -46,6 +54,8 @@ impl Options {
     pub(crate) fn command(&self) -> Vec<OsString> {
         match &self.action {
             Some(Action::Run { command }) => command.clone(),
+            // The conversation is in the room; here is what an operator does beside it.
+            None if self.matrix => vec![std::env::var_os("SHELL").unwrap_or_else(|| "sh".into())],
             Some(Action::Chat) | None => vec!["testudoctl".into(), "chat".into()],
         }
     }
@@ -76,6 +86,13 @@ mod tests {
             let name = option.get_long().map(|long| format!("--{long}")).unwrap();
             assert!(HELP.contains(&name), "{name}");
         }
+    }
+
+    #[test]
+    fn beside_a_room_it_is_a_shell_unless_named() {
+        assert_ne!(parse(&["--matrix"]).command(), ["testudoctl", "chat"]);
+        assert_eq!(parse(&["--matrix", "chat"]).command(), ["testudoctl", "chat"]);
+        assert_eq!(parse(&["--matrix", "run", "ls"]).command(), ["ls"]);
     }
 
     #[test]

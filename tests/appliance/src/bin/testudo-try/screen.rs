@@ -34,6 +34,12 @@ impl Screen {
         }
     }
 
+    /// Something that people need before they go on.
+    pub(crate) fn tell(&self, text: &str) {
+        self.clear();
+        eprintln!("\n{text}");
+    }
+
     /// Removes a progress line.
     pub(crate) fn clear(&self) {
         if self.terminal {

@@ -19,6 +19,7 @@ use testudo_appliance::{Appliance, ApplianceError, Plan};
 
 use crate::catalogue::first_model;
 use crate::elevation::PATH_VARIABLE;
+use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::options::Options;
 use crate::screen::{Screen, describe_state};
@@ -35,8 +36,16 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     // What the command leaves behind becomes ours, and ends with us.
     prctl::set_child_subreaper(true).context("cannot adopt what the command leaves behind")?;
     let model = Model::from(|name| std::env::var(name).ok(), first_model)?;
-    let plan = plan(options, &model)?;
     let screen = Screen::open();
+    let matrix = options.matrix.then(|| {
+        screen.progress("starting a homeserver");
+        Matrix::start(&options.source, options.python.as_deref(), options.keep.as_deref())
+    });
+    let matrix = matrix.transpose().inspect_err(|_| screen.clear())?;
+    let mut plan = plan(options, &model)?;
+    if let Some(matrix) = &matrix {
+        matrix.enter(&mut plan);
+    }
     screen.progress("starting the daemons");
     let appliance = match Appliance::start_unless(plan, signals.as_fd()) {
         Err(ApplianceError::Interrupted) => {
@@ -50,18 +59,20 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
         Some(_) => appliance.workspace().display().to_string(),
         None => format!("{} (--workspace DIR: a folder of yours)", appliance.workspace().display()),
     };
-    screen.summary(
-        daemons,
-        appliance.ready_after(),
-        &[
-            ("model", model.describe()),
-            ("workspace", workspace),
-            ("state", describe_state(options.keep.as_deref())),
-        ],
-    );
+    let mut rows = vec![
+        ("model", model.describe()),
+        ("workspace", workspace),
+        ("state", describe_state(options.keep.as_deref())),
+    ];
+    rows.extend(matrix.iter().map(|matrix| ("matrix", matrix.describe())));
+    screen.summary(daemons, appliance.ready_after(), &rows);
+    if let Some(matrix) = &matrix {
+        screen.tell(&matrix.invitation());
+    }
     let status = command(&appliance, &options.command()).and_then(|mut child| attend(&mut child, &signals));
     screen.progress("stopping");
     let stopped = appliance.stop();
+    drop(matrix);
     end_descendants();
     screen.clear();
     stopped?;

@@ -1,0 +1,130 @@
+//! What approvals need of the rest of the daemon, and no more: an outbox, the rooms, the record.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use matrix_sdk::ruma::{OwnedEventId, OwnedRoomId, RoomId};
+use testudo::record::Entry;
+use testudo::recorder::Recorder;
+
+use super::prompt::Place;
+use crate::outbox::{self, Delivery, Outbox};
+use crate::outgoing::Outgoing;
+use crate::store::{Places, StoreError};
+
+/// An outbox: what was queued arrives, in the order of its room, whatever happens to this process.
+pub trait Post: Send + Sync + 'static {
+    /// Queues an event under a transaction id, to be sent until a time in milliseconds since 1970. The same id again
+    /// changes nothing.
+    fn queue(
+        &self,
+        room: &RoomId,
+        transaction: &str,
+        outgoing: Outgoing,
+        until_ms: Option<u64>,
+    ) -> Result<(), StoreError>;
+
+    /// The event that it became, once it did; none when it never will. Waits for as long as that takes.
+    fn delivered(&self, transaction: &str) -> BoxFuture<'static, Option<OwnedEventId>>;
+}
+
+impl Post for Outbox {
+    fn queue(
+        &self,
+        room: &RoomId,
+        transaction: &str,
+        outgoing: Outgoing,
+        until_ms: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let post = outbox::Post::new(room.to_owned(), outgoing).named(transaction);
+        let post = match until_ms.and_then(|until| i64::try_from(until).ok()) {
+            Some(until) => post.until(until),
+            None => post,
+        };
+        Self::queue(self, post).map(drop)
+    }
+
+    fn delivered(&self, transaction: &str) -> BoxFuture<'static, Option<OwnedEventId>> {
+        let ticket = self.follow(transaction);
+        let transaction = transaction.to_owned();
+        async move {
+            let why = match ticket {
+                Ok(ticket) => match ticket.delivered().await {
+                    Delivery::Sent(event) => return Some(event),
+                    Delivery::Failed(why) => why,
+                },
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!("{transaction} did not arrive: {why}");
+            None
+        }
+        .boxed()
+    }
+}
+
+/// The rooms that there are.
+pub trait Rooms: Send + Sync + 'static {
+    /// The room, and perhaps thread, that a session is; none for a session of another channel.
+    fn of(&self, session: &str) -> Option<Place>;
+
+    /// Where owners are asked what has no room of its own.
+    fn of_owner(&self) -> Option<OwnedRoomId>;
+
+    /// Whether what is sent there is encrypted. What is not is no place for a question.
+    fn is_encrypted(&self, room: &RoomId) -> bool;
+}
+
+/// The rooms of the store and of the configuration.
+pub struct KnownRooms {
+    places: Places,
+    named: Option<OwnedRoomId>,
+    plain: Vec<String>,
+    first: Box<dyn Fn() -> Option<OwnedRoomId> + Send + Sync>,
+}
+
+impl KnownRooms {
+    /// The rooms of a configuration; `first` is the first room of an owner, for when none is named for questions.
+    pub fn new(
+        places: Places,
+        config: &testudo::config::Matrixd,
+        first: impl Fn() -> Option<OwnedRoomId> + Send + Sync + 'static,
+    ) -> Self {
+        let named = config.owner_room.as_deref().and_then(|room| OwnedRoomId::try_from(room).ok());
+        Self { places, named, plain: config.unencrypted_rooms.clone(), first: Box::new(first) }
+    }
+}
+
+impl Rooms for KnownRooms {
+    fn of(&self, session: &str) -> Option<Place> {
+        let place = self.places.of(session).unwrap_or_else(|error| {
+            tracing::error!("the room of {session} is not known: {error}");
+            None
+        })?;
+        Some(Place { room: place.room, thread: place.thread, is_own: true })
+    }
+
+    fn of_owner(&self) -> Option<OwnedRoomId> {
+        self.named.clone().or_else(|| (self.first)())
+    }
+
+    /// Every room that is not named as one without is encrypted: in others nothing is said at all.
+    fn is_encrypted(&self, room: &RoomId) -> bool {
+        !self.plain.iter().any(|plain| plain == room.as_str())
+    }
+}
+
+/// The record.
+pub trait Recording: Send + Sync + 'static {
+    /// Keeps an entry. What goes wrong is only logged: it is about what has no effect.
+    fn append(&self, entry: Entry) -> BoxFuture<'_, ()>;
+}
+
+impl Recording for Recorder {
+    fn append(&self, entry: Entry) -> BoxFuture<'_, ()> {
+        async move {
+            if let Err(error) = Self::append(self, &entry).await {
+                tracing::error!("{} is not in the record: {error}", entry.event);
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,144 @@
+//! Homeservers that want us to wait, refuse, hang or are wrong, and daemons that end in the middle.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_homeserver_that_wants_us_to_wait_means_every_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|of_room, _, tried| match (of_room, tried) {
+        (1, 0) => Answer::Later(Some(Duration::from_secs(30))),
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let one = outbox.queue(words(1, "one")).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let two = outbox.queue(words(2, "two")).unwrap();
+    one.delivered().await;
+    two.delivered().await;
+    let at: Vec<(u32, u64)> = server.seen().into_iter().map(|(room, _, at)| (room, at)).collect();
+    assert_eq!(at, [(1, 0), (1, 30), (2, 30)]);
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_makes_us_wait_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|_, _, tried| match tried {
+        0 => Answer::Later(Some(Duration::MAX)),
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    outbox.queue(words(1, "one")).unwrap().delivered().await;
+    assert_eq!(server.seen()[1].2, 3_600);
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_reported_and_the_next_one_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|_, words, _| if words == "bad" { Answer::Never } else { Answer::Accept });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let bad = outbox.queue(words(1, "bad")).unwrap();
+    let transaction = bad.transaction().to_owned();
+    let good = outbox.queue(words(1, "good")).unwrap();
+    let Delivery::Failed(cause) = bad.delivered().await else { unreachable!() };
+    assert_eq!(cause, "cannot send to !room1:home.org: rehearsed");
+    assert!(matches!(good.delivered().await, Delivery::Sent(_)));
+    let failures = outbox.failures(9).unwrap();
+    assert_eq!((failures.len(), &failures[0].transaction, &failures[0].cause), (1, &transaction, &cause));
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_is_not_sent_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|_, words, _| match words {
+        "question" => Answer::Later(None),
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let question = outbox.queue(words(1, "question").until(1_000_000 + 5_000)).unwrap();
+    let next = outbox.queue(words(1, "next")).unwrap();
+    let began = Instant::now();
+    assert!(matches!(question.delivered().await, Delivery::Failed(_)));
+    assert_eq!(
+        began.elapsed().as_secs(),
+        5,
+        "it is reported when it is over, not when it would be tried again"
+    );
+    assert!(matches!(next.delivered().await, Delivery::Sent(_)));
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_before_the_answer_came_it_is_sent_again_and_is_one_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let before = outbox(&directory);
+    let server = Rehearsed::new(|_, words, tried| match (words, tried) {
+        ("answer", 0) => Answer::AcceptAndHang,
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(before.clone(), server.clone()));
+    let ticket = before.queue(words(1, "answer")).unwrap();
+    let transaction = ticket.transaction().to_owned();
+    before.queue(words(1, "more")).unwrap();
+    while server.timeline().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    courier.abort();
+    assert!(courier.await.unwrap_err().is_cancelled());
+    drop((before, ticket));
+
+    let after = outbox(&directory);
+    let courier = tokio::spawn(courier::run(after.clone(), server.clone()));
+    let delivery = after.follow(&transaction).unwrap().delivered().await;
+    assert_eq!(delivery, Delivery::Sent(OwnedEventId::try_from(format!("$sent-{transaction}")).unwrap()));
+    while after.counts().unwrap().sent < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server.timeline(), [(1, "answer".to_owned()), (1, "more".to_owned())]);
+    assert_eq!(server.seen().iter().filter(|(_, words, _)| words == "answer").count(), 2);
+    // Asked later still, it is known.
+    assert_eq!(after.follow(&transaction).unwrap().delivered().await, delivery);
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn hours_offline_lose_nothing_and_are_not_filled_with_attempts() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let start = Instant::now();
+    let hours = Duration::from_hours(6);
+    let server = Rehearsed::new(
+        move |_, _, _| if start.elapsed() < hours { Answer::Later(None) } else { Answer::Accept },
+    );
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let tickets: Vec<Ticket> =
+        (0..3).map(|number| outbox.queue(words(1, &format!("n{number}"))).unwrap()).collect();
+    for ticket in tickets {
+        assert!(matches!(ticket.delivered().await, Delivery::Sent(_)));
+    }
+    assert!(start.elapsed() < hours + Duration::from_mins(6));
+    assert_eq!(
+        server.timeline().iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>(),
+        ["n0", "n1", "n2"]
+    );
+    let attempts = server.seen().len();
+    assert!((72..100).contains(&attempts), "{attempts} attempts");
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_in_sending_is_a_failed_attempt() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|_, _, tried| if tried == 0 { Answer::Panic } else { Answer::Accept });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    assert!(matches!(outbox.queue(words(1, "one")).unwrap().delivered().await, Delivery::Sent(_)));
+    assert_eq!(server.seen().len(), 2);
+    courier.abort();
+}

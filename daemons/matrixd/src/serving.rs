@@ -1,0 +1,233 @@
+//! The daemon: opens what it keeps, puts the parts together, and runs them until the service manager stops it.
+//!
+//! ```text
+//!  homeserver ──▶ account ──▶ inbox ──▶ dispatcher ──▶ desk · commands · conversation ──▶ policyd, agentd
+//!       ▲                                                     │
+//!       └──────────── courier ◀──── outbox ◀──────────────────┘
+//! ```
+//! It is ready before the homeserver answers: who asks `org.testudo.Matrix1` what is wrong must be told.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId};
+use testudo::bus;
+use testudo::config::{Config, Matrixd};
+use testudo::daemon::{self, DaemonError, Lifecycle};
+use testudo::proxy::{Agent1Proxy, Audit1Proxy, Policy1Proxy};
+use testudo::recorder::Recorder;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use zbus::Connection;
+
+use crate::account::{Account, Credentials, Login, OpenError, RunError};
+use crate::agent::bus::BusAgent;
+use crate::anchors::{self, Anchors, Moment, Schedule};
+use crate::approval::book::Book;
+use crate::approval::desk::Surroundings;
+use crate::approval::judging::Judge;
+use crate::approval::{Desk, KnownRooms};
+use crate::commands::Commands;
+use crate::controls::Controls;
+use crate::conversation::markdown::Hygiene;
+use crate::conversation::{Means, Talk};
+use crate::dispatcher::{Dispatcher, Listeners};
+use crate::homeserver::Homeserver;
+use crate::letters::Letters;
+use crate::orders::Orders;
+use crate::outbox::{Clock, Outbox, courier};
+use crate::policy::Policy;
+use crate::service;
+use crate::store::{DeadLetters, Inbox, Places, Store};
+use crate::trust::condition::Conditions;
+use crate::trust::keyring::Keyring;
+use crate::trust::{Secrets, Trust};
+
+/// How many news of `policyd` wait until the desk is at them.
+const NEWS: usize = 64;
+
+/// Serves people until the service manager stops it.
+///
+/// # Errors
+/// [`DaemonError::Config`] where there is no homeserver, a credential is missing or refused, or the key opens nothing.
+pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> Result<(), DaemonError> {
+    let config = Arc::new(config.matrixd);
+    if config.homeserver.is_none() || config.user.is_none() {
+        return Err(refused(&OpenError::NotConfigured));
+    }
+    let directory = daemon::state_directory()?;
+    let credentials = Credentials::read(config.device.as_deref()).map_err(|error| refused(&error))?;
+    let previous = credentials.previous.as_deref();
+    let key = Keyring::new(&directory, &credentials.key, previous).open().map_err(|error| refused(&error))?;
+    let store = Store::open(&directory.join("matrixd.db"), key.bytes()).map_err(|error| refused(&error))?;
+    let conditions = Arc::new(Conditions::default());
+    let opening = Account::open(
+        Arc::clone(&config),
+        controls,
+        &credentials,
+        &directory,
+        &key,
+        store.clone(),
+        Arc::clone(&conditions),
+    );
+    let account = Arc::new(opening.await.map_err(|error| refused(&error))?);
+    let secrets = Secrets {
+        password: match credentials.login {
+            Login::Password(password) => Some(password),
+            Login::Token(_) => None,
+        },
+        recovery: credentials.recovery,
+    };
+    let trust = Trust::new(Arc::clone(&config), store.clone(), secrets, conditions);
+    let connection = bus::connect().await?;
+    let whole = Whole { config, controls, store, account, trust, connection };
+    let mut parts = JoinSet::new();
+    let inbox = whole.start(&mut parts).await?;
+    let own_name = whole.connection.unique_name().map(ToString::to_string).unwrap_or_default();
+    let alive = || async { bus::is_connected(&whole.connection, &own_name).await.unwrap_or(false) };
+    tokio::select! {
+        () = lifecycle.serve_until_stopped("Talking through the homeserver.", alive) => Ok(()),
+        stopped = whole.talk(&inbox) => Err(match stopped {
+            Ok(never) => match never {},
+            Err(error @ RunError::Refused { .. }) => refused(&error),
+            Err(error) => DaemonError::failed(error),
+        }),
+    }
+}
+
+/// What a restart does not mend.
+fn refused(error: &dyn std::error::Error) -> DaemonError {
+    DaemonError::Config(error.to_string())
+}
+
+/// Everything that the parts are made of.
+struct Whole {
+    config: Arc<Matrixd>,
+    controls: Controls,
+    store: Store,
+    account: Arc<Account>,
+    trust: Arc<Trust>,
+    connection: Connection,
+}
+
+impl Whole {
+    /// Starts everything but the account, and returns where that one puts what comes.
+    async fn start(&self, parts: &mut JoinSet<()>) -> Result<Inbox, DaemonError> {
+        let store = &self.store;
+        let clock = Clock::of_the_machine();
+        let outbox = Outbox::new(store.clone(), clock.clone());
+        let homeserver: Arc<dyn Homeserver> = Arc::clone(&self.account) as _;
+        parts.spawn(courier::run(outbox.clone(), Arc::clone(&homeserver)));
+
+        let desk = self.desk(parts, &outbox, &clock).await?;
+        let hygiene = Hygiene::of(self.controls.sanitising);
+        let talk = Talk::new(Means {
+            config: Arc::clone(&self.config),
+            hygiene,
+            agent: Arc::new(BusAgent::new(&self.connection).await?),
+            homeserver,
+            outbox: outbox.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+        })
+        .map_err(DaemonError::failed)?;
+        let resumed = talk.resume().map_err(DaemonError::failed)?;
+        tracing::info!(resumed, "took up what was said before the start");
+        let commands = Commands::new(
+            (*self.config).clone(),
+            self.controls,
+            Arc::new(Agent1Proxy::new(&self.connection).await?),
+            Arc::new(Policy1Proxy::new(&self.connection).await?),
+            Arc::new(talk.clone()),
+        );
+        let conversation = Arc::new(talk);
+        let orders =
+            Orders { commands, conversation: conversation.clone(), outbox: outbox.clone(), hygiene, clock };
+
+        let inbox = Inbox::new(store.clone(), Arc::clone(&self.config));
+        let letters = DeadLetters::new(store.clone());
+        let listeners = Listeners { answers: desk, commands: Arc::new(orders), conversation };
+        parts.spawn(Dispatcher::new(inbox.clone(), outbox.clone(), letters.clone(), listeners).run());
+        parts.spawn({
+            let (account, inbox) = (Arc::clone(&self.account), inbox.clone());
+            async move { account.revive(&inbox, &letters).await }
+        });
+        service::serve(&self.connection, Arc::clone(&self.trust), Letters::new(store, outbox)).await?;
+        Ok(inbox)
+    }
+
+    /// Approvals and anchors.
+    async fn desk(
+        &self,
+        parts: &mut JoinSet<()>,
+        outbox: &Outbox,
+        clock: &Clock,
+    ) -> Result<Arc<Desk>, DaemonError> {
+        let policy = Policy::new(&self.connection).await?;
+        let (teller, news) = mpsc::channel(NEWS);
+        parts.spawn({
+            let policy = policy.clone();
+            async move {
+                if let Err(error) = policy.follow(teller).await {
+                    tracing::error!("the questions of policyd are not followed any more: {error}");
+                }
+            }
+        });
+        let owner_room = self.account.owner_room();
+        let rooms = KnownRooms::new(Places::new(self.store.clone()), &self.config, move || {
+            owner_room.borrow().clone()
+        });
+        let judge = Judge {
+            own: self.account.user().to_owned(),
+            trust_homeserver: self.config.trust_homeserver,
+            controls: self.controls,
+        };
+        let owners = self.config.owners.iter().filter_map(|owner| OwnedUserId::try_from(owner.as_str()).ok());
+        let book = Book::new(self.store.clone()).map_err(DaemonError::failed)?;
+        let around = Surroundings {
+            policy: Arc::new(policy),
+            post: Arc::new(outbox.clone()),
+            rooms: Arc::new(rooms),
+            record: Arc::new(Recorder::new(&self.connection).await?),
+            clock: clock.clone(),
+        };
+        let desk = Desk::new(judge, owners.collect(), book, around);
+        parts.spawn(Arc::clone(&desk).attend(news));
+        self.anchor(parts, outbox, clock).await?;
+        Ok(desk)
+    }
+
+    async fn anchor(
+        &self,
+        parts: &mut JoinSet<()>,
+        outbox: &Outbox,
+        clock: &Clock,
+    ) -> Result<(), DaemonError> {
+        let room = self.config.audit_room.as_deref().and_then(|room| OwnedRoomId::try_from(room).ok());
+        let Some(room) = room else { return Ok(()) };
+        let record = Box::new(Audit1Proxy::new(&self.connection).await?);
+        let book = Book::new(self.store.clone()).map_err(DaemonError::failed)?;
+        let anchors = Anchors::new(room, Schedule::default(), record, book, Arc::new(outbox.clone()));
+        let clock = clock.clone();
+        parts.spawn(async move {
+            let mut moment = Moment::Turning;
+            let mut tick = tokio::time::interval(anchors::LOOK);
+            loop {
+                tick.tick().await;
+                anchors.look_or_say(moment, u64::try_from(clock.now_ms()).unwrap_or_default()).await;
+                moment = Moment::Passing;
+            }
+        });
+        Ok(())
+    }
+
+    /// Logs in and takes what comes. Verifications are heard from the first sync on.
+    async fn talk(&self, inbox: &Inbox) -> Result<Infallible, RunError> {
+        self.account.log_in().await?;
+        self.trust.attach(self.account.client());
+        let tending = tokio::spawn(Arc::clone(&self.trust).tend());
+        let stopped = self.account.run(inbox).await;
+        tending.abort();
+        stopped
+    }
+}

@@ -1,0 +1,114 @@
+//! What is done on a command of the person.
+
+use testudo::command::{Channel, Command, Line, absent, help};
+
+use super::Talk;
+use crate::chat::{models, posture, usage};
+use crate::failure::{Doing as _, Failure};
+use crate::{approvals, leases, rules, screen, session, status};
+
+impl Talk {
+    /// Does what a line asks for.
+    pub(super) async fn obey(&mut self, line: Line) -> Result<(), Failure> {
+        match line {
+            Line::Nothing => Ok(()),
+            Line::Say(text) => self.say(&text).await,
+            Line::Wrong(wrong) => self.note(&wrong.to_string()).await,
+            Line::Command(command) => Box::pin(self.command(command)).await,
+        }
+    }
+
+    /// What a line means here.
+    pub(super) fn read(line: &str) -> Line {
+        testudo::command::read(line, Channel::Chat)
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), Failure> {
+        if let Some(text) = absent::absent(&command) {
+            return self.note(text).await;
+        }
+        match command {
+            Command::Help(topic) => self.note(&help::chat(topic)).await,
+            Command::Approvals => self.list_questions().await,
+            Command::Approve { id, answer } if answer.is_empty() => self.take_up(&id).await,
+            Command::Approve { id, .. } => {
+                self.note("it is shown first, and then asked about").await?;
+                self.take_up(&id).await
+            }
+            Command::Deny { id, reason } => self.deny(&id, &reason).await,
+            Command::Leases => {
+                let text = leases::text(&self.policy, &self.page).await;
+                self.answer(text).await
+            }
+            Command::Revoke(id) => self.revoke(&id).await,
+            Command::Rules => {
+                let rules = rules::listed(&self.policy, &self.session).await;
+                self.answer(rules.map(|rules| rules::shown(&rules, self.page.paint()))).await
+            }
+            Command::Disable(rule) => self.switch(&rule, false).await,
+            Command::Enable(rule) => self.switch(&rule, true).await,
+            Command::Sessions => {
+                let sessions = session::sessions(&self.link).await;
+                self.answer(sessions.map(|list| session::listed(&list, self.page.paint()))).await
+            }
+            Command::Status => {
+                let text = status::text(&self.link, self.page.paint()).await;
+                self.answer(text).await
+            }
+            Command::Security => {
+                let text = posture::text(&self.link, &self.session, self.page.paint()).await;
+                self.answer(text).await
+            }
+            Command::Model(wanted) => {
+                let text = models::text(&self.link, wanted.as_deref()).await;
+                self.answer(text).await
+            }
+            Command::Usage => {
+                let text = usage::text(&self.link, jiff::Timestamp::now()).await;
+                self.answer(text).await
+            }
+            Command::New(name) => self.renew(name).await,
+            Command::Resume => self.resume().await,
+            Command::Stop if self.turn.is_none() => self.note("nothing is running").await,
+            Command::Stop => self.interrupt().await,
+            Command::Quit => {
+                self.leaving = true;
+                Ok(())
+            }
+            other => self.note(&format!("/{} is not for here", other.name())).await,
+        }
+    }
+
+    async fn answer(&mut self, text: Result<String, Failure>) -> Result<(), Failure> {
+        match text {
+            Ok(text) => self.laid_out(&text).await,
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+
+    async fn list_questions(&mut self) -> Result<(), Failure> {
+        match approvals::pending(&self.policy, None).await {
+            Ok(pending) if pending.is_empty() => self.note("nothing waits for an answer").await,
+            Ok(pending) => {
+                let all: String = pending.iter().map(|one| self.transcript.elsewhere(one)).collect();
+                self.print(all).await
+            }
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+
+    async fn switch(&mut self, rule: &str, enabled: bool) -> Result<(), Failure> {
+        match rules::switch(&self.policy, &self.session, rule, enabled).await {
+            Ok(()) => self.note(&rules::switched(&self.session, rule, enabled)).await,
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+
+    async fn revoke(&mut self, id: &str) -> Result<(), Failure> {
+        let shown = screen::line(id);
+        match self.policy.revoke(id).await.doing(format_args!("revoke {shown}")) {
+            Ok(()) => self.note(&format!("{shown} is over: what it covered is asked about again")).await,
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The whole appliance with an account on a real homeserver: who it listens to, and what its operator does with it.
+
+use matrix_sdk::ruma::{OwnedUserId, RoomId};
+use serde_json::Value;
+use tempfile::TempDir;
+use testudo_appliance::Plan;
+use testudo_tests::{Said, Scene, plan, repository};
+use tokio::task::block_in_place;
+
+use crate::human::Human;
+use crate::synapse::{PASSWORD, Synapse};
+use crate::timeline::{PATIENCE, Seen};
+
+/// The agent's own account.
+pub(crate) const BOT: &str = "testudo";
+/// The owner of the appliance.
+pub(crate) const OWNER: &str = "ann";
+/// Somebody who may talk to the agent, and nothing else.
+pub(crate) const MEMBER: &str = "bob";
+/// Somebody of another network.
+pub(crate) const BRIDGED: &str = "signal_7";
+/// A key as `matrix-store-key` has it.
+const STORE_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/// The mark that begins a question, and nothing else.
+pub(crate) const MARK: char = '⛨';
+
+/// A running appliance that talks.
+pub(crate) struct Talk {
+    /// The appliance; it ends before its homeserver.
+    pub(crate) scene: Scene,
+    /// Its homeserver.
+    pub(crate) synapse: Synapse,
+    /// Its account.
+    pub(crate) bot: OwnedUserId,
+    _policy: TempDir,
+}
+
+impl Talk {
+    /// As it is shipped: what changes files wants an answer in words.
+    pub(crate) fn start() -> Self {
+        Self::with(Synapse::start(), "reply", |_| {})
+    }
+
+    /// On this homeserver, with this weight of answer to what changes files, and something changed.
+    pub(crate) fn with(synapse: Synapse, weight: &str, change: impl FnOnce(&mut Plan)) -> Self {
+        block_in_place(|| {
+            for name in [BOT, OWNER, MEMBER, BRIDGED] {
+                synapse.register(name);
+            }
+            let policy = readable();
+            let mut plan = plan();
+            weighing(&mut plan, &policy, weight);
+            plan.matrix(synapse.url(), &synapse.id(BOT), PASSWORD, STORE_KEY)
+                .set("matrixd", "owners", vec![synapse.id(OWNER)])
+                .set("matrixd", "members", vec![synapse.id(MEMBER), synapse.id("eve")])
+                .set("matrixd", "bridged", vec![synapse.id("signal_*")]);
+            change(&mut plan);
+            let scene = Scene::with(|empty| *empty = plan);
+            let bot = OwnedUserId::try_from(synapse.id(BOT)).expect("a user's id");
+            Self { scene, synapse, bot, _policy: policy }
+        })
+    }
+
+    /// Calls the daemon as the operator.
+    pub(crate) fn operator(&self, member: &str, arguments: &[&str]) -> Said {
+        block_in_place(|| self.scene.as_user("root", "Matrix1", member, arguments))
+    }
+
+    /// Runs `testudoctl`.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Said {
+        block_in_place(|| self.scene.ctl(arguments))
+    }
+
+    /// What waits for an answer.
+    pub(crate) fn approvals(&self) -> Vec<Value> {
+        block_in_place(|| self.scene.approvals())
+    }
+
+    /// Waits until something holds of the appliance.
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        block_in_place(|| {
+            let began = std::time::Instant::now();
+            while !holds(self) {
+                assert!(began.elapsed() < PATIENCE, "not {what} within {PATIENCE:?}: {}", self.told());
+                // Between two looks at another process.
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        });
+    }
+
+    /// The operator has a person verified, both compare the emojis, and both say that they are the same.
+    pub(crate) async fn verify(&self, human: &Human) {
+        let (user, device) = (format!("s:{}", human.user()), "s:".to_owned());
+        let started = self.operator("Verify", &[&user, &device]);
+        assert_eq!(started.status, 0, "{started:?}\n{}", self.told());
+        let id = format!("s:{}", started.stdout.trim());
+        let theirs = human.accept_verification(&self.bot).await;
+        let ours = self.operator("Emojis", &[&id]);
+        assert_eq!(ours.status, 0, "{ours:?}\n{}", self.told());
+        let emojis = ours.json()["emojis"].clone();
+        let emojis = emojis.as_array().unwrap_or_else(|| panic!("no emojis: {ours:?}"));
+        let emojis: Vec<&str> = emojis.iter().filter_map(|emoji| emoji["symbol"].as_str()).collect();
+        assert_eq!(emojis, theirs.emojis);
+        let confirmed = self.operator("Confirm", &[&id, "b:true"]);
+        assert_eq!(confirmed.status, 0, "{confirmed:?}\n{}", self.told());
+        theirs.confirm().await;
+        human.comes_to_trust(&self.bot).await;
+    }
+
+    /// A verified owner in an encrypted room with the agent.
+    pub(crate) async fn owner(&self) -> (Human, matrix_sdk::ruma::OwnedRoomId) {
+        let owner = Human::login(&self.synapse, OWNER).await;
+        let room = owner.create_room(&[&self.bot]).await;
+        owner.member(&room, &self.bot, "join").await;
+        self.verify(&owner).await;
+        (owner, room)
+    }
+
+    /// The next question in a room after a mark, with its code.
+    pub(crate) async fn question(&self, human: &Human, room: &RoomId, mark: usize) -> Question {
+        let is_right = |seen: &Seen| {
+            seen.is_message()
+                && seen.room == room.as_str()
+                && seen.sender == self.bot.as_str()
+                && seen.body().starts_with(MARK)
+        };
+        let seen = human.timeline.after(mark, "a question", is_right).await;
+        assert!(seen.sealed, "a question is encrypted");
+        // `yes CODE` stands in it for people to copy.
+        let code = seen.body().split("`yes ").nth(1).and_then(|rest| rest.split(['`', ' ']).next());
+        let code = code.unwrap_or_else(|| panic!("no code: {}", seen.body())).to_owned();
+        let id = seen.body().split("ASKS · ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let id = id.unwrap_or_else(|| panic!("no id: {}", seen.body())).to_owned();
+        Question {
+            event: seen.event,
+            body: seen.content["body"].as_str().unwrap_or_default().to_owned(),
+            code,
+            id,
+        }
+    }
+
+    /// What the daemon wrote, for people who look for a mistake.
+    pub(crate) fn told(&self) -> String {
+        let log = self.scene.appliance.log("matrixd");
+        let lines: Vec<&str> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    }
+}
+
+/// A question of the agent as it stands in a room.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// Its event.
+    pub(crate) event: String,
+    /// What it says.
+    pub(crate) body: String,
+    /// What a yes in words has to give.
+    pub(crate) code: String,
+    /// The approval.
+    pub(crate) id: String,
+}
+
+/// The shipped policy, with this weight for what is asked about changes.
+fn weighing(plan: &mut Plan, folder: &TempDir, weight: &str) {
+    let policy =
+        std::fs::read_to_string(repository().join("policies/default.toml")).expect("the shipped policy");
+    let (before, after) = policy.split_once("name = \"confirm-changes\"\n").expect("the shipped rule");
+    let file = folder.path().join("policy.toml");
+    let rule = format!("{before}name = \"confirm-changes\"\napprove_by = \"{weight}\"\n{after}");
+    std::fs::write(&file, rule).expect("a file can be written");
+    plan.visible.push(folder.path().to_path_buf());
+    plan.set("policyd", "rules", vec![file]);
+}
+
+/// A folder that the users of the daemons can read.
+fn readable() -> TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    folder
+}

@@ -1,0 +1,277 @@
+//! The account's keys: made once, shown once, rotated, lost and found again; and who is verified by whom.
+
+use matrix_sdk::Client;
+use matrix_sdk::config::SyncSettings;
+use matrix_sdk::ruma::UserId;
+use serde_json::Value;
+use testudo_tests::Said;
+use tokio::task::block_in_place;
+
+use crate::human::Human;
+use crate::synapse::{PASSWORD, Synapse};
+use crate::talk::{BOT, OWNER, Talk};
+use crate::verification::compare;
+
+/// What the operator sees of the account.
+fn status(talk: &Talk) -> Value {
+    let said = talk.operator("Status", &[]);
+    assert_eq!(said.status, 0, "{said:?}\n{}", talk.told());
+    said.json()
+}
+
+/// Waits until the account's identity is made and its recovery key can be shown.
+fn settled(talk: &Talk) {
+    talk.until("at rest", |talk| {
+        let status = status(talk);
+        status["signed"] == true && status["backup"] == true && status["recovery_key"] != "changing"
+    });
+}
+
+fn word(said: &Said) -> String {
+    said.stdout.trim().to_owned()
+}
+
+/// Another client of the agent's account, with nothing but its password.
+async fn stranger_with_the_password(synapse: &Synapse) -> Client {
+    let client =
+        Client::builder().homeserver_url(synapse.url()).build().await.expect("a client can be built");
+    client.matrix_auth().login_username(BOT, PASSWORD).await.expect("he may log in");
+    client.sync_once(SyncSettings::default()).await.expect("the homeserver answers");
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recovery_key_is_shown_once_and_opens_the_account_until_it_is_rotated() {
+    let talk = Talk::start();
+    settled(&talk);
+    assert_eq!(status(&talk)["recovery_key"], "unshown");
+    let first = talk.operator("RecoveryKey", &[]);
+    assert_eq!(first.status, 0, "{first:?}\n{}", talk.told());
+    let first = word(&first);
+    assert_eq!(status(&talk)["recovery_key"], "shown");
+    let again = talk.operator("RecoveryKey", &[]);
+    assert!(again.status != 0 && again.stderr.contains("shown already"), "{again:?}");
+
+    let other = stranger_with_the_password(&talk.synapse).await;
+    other.encryption().recovery().recover(&first).await.expect("it opens the account");
+    let device = other.encryption().get_own_device().await.unwrap().expect("it is known");
+    assert!(device.is_cross_signed_by_owner());
+
+    let second = talk.ctl(&["--json", "matrix", "rotate"]);
+    assert_eq!(second.status, 0, "{second:?}\n{}", talk.told());
+    let second = second.json()["recovery_key"].as_str().expect("a key").to_owned();
+    assert_ne!(first, second);
+    let late = stranger_with_the_password(&talk.synapse).await;
+    assert!(late.encryption().recovery().recover(&first).await.is_err(), "the old key opens nothing");
+    late.encryption().recovery().recover(&second).await.expect("the new one does");
+
+    // Nothing that the old key opens lies on the homeserver: one copy of each secret.
+    for secret in [
+        "m.cross_signing.master",
+        "m.cross_signing.self_signing",
+        "m.cross_signing.user_signing",
+        "m.megolm_backup.v1",
+    ] {
+        let content =
+            late.account().fetch_account_data(secret.into()).await.unwrap().expect("it is kept there");
+        let content: Value = content.deserialize_as_unchecked().unwrap();
+        assert_eq!(
+            content["encrypted"].as_object().map(serde_json::Map::len),
+            Some(1),
+            "{secret}: {content}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_verified_by_the_operator_and_by_nobody_else() {
+    let talk = Talk::start();
+    settled(&talk);
+    let ann = Human::login(&talk.synapse, OWNER).await;
+    let room = ann.create_room(&[&talk.bot]).await;
+    ann.member(&room, &talk.bot, "join").await;
+    let device = status(&talk)["device"].as_str().expect("it is logged in").to_owned();
+    ann.client.encryption().request_user_identity(&talk.bot).await.unwrap();
+    let request = ann.ask_verification(&talk.bot, &device).await;
+    talk.until("asked", |talk| status(talk)["verifications"] == 1);
+    let listed = talk.ctl(&["--json", "matrix", "verify"]).json();
+    assert_eq!(
+        (&listed[0]["state"], &listed[0]["ours"]),
+        (&Value::from("requested"), &Value::from(false)),
+        "{listed}"
+    );
+    let id = listed[0]["id"].as_str().expect("a name").to_owned();
+    let before = talk.operator("Emojis", &[&format!("s:{id}")]);
+    assert!(before.status != 0 && before.stderr.contains("accept it first"), "{before:?}");
+
+    assert_eq!(talk.operator("Accept", &[&format!("s:{id}")]).status, 0);
+    let theirs = compare(&request, true).await;
+    let unseen = talk.operator("Confirm", &[&format!("s:{id}"), "b:true"]);
+    assert!(unseen.status != 0 && unseen.stderr.contains("look at them first"), "{unseen:?}");
+    // A program sees them and confirms nothing.
+    let shown = talk.ctl(&["--json", "matrix", "verify", &id]);
+    assert_eq!(shown.status, 1, "{shown:?}");
+    let emojis: Vec<String> = shown.json()["emojis"]
+        .as_array()
+        .expect("seven")
+        .iter()
+        .filter_map(|emoji| emoji["symbol"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(emojis, theirs.emojis);
+    assert_eq!(status(&talk)["owners"][0]["identity"], "unverified");
+    assert_eq!(talk.operator("Confirm", &[&format!("s:{id}"), "b:true"]).status, 0);
+    theirs.confirm().await;
+    talk.until("verified", |talk| status(talk)["owners"][0]["identity"] == "verified");
+    let over = talk.operator("Confirm", &[&format!("s:{id}"), "b:true"]);
+    assert!(over.status != 0 && over.stderr.contains("is over"), "{over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emoji_that_differ_verify_nobody() {
+    let talk = Talk::start();
+    settled(&talk);
+    let ann = Human::login(&talk.synapse, OWNER).await;
+    let started = talk.operator("Verify", &[&format!("s:{}", ann.user()), "s:"]);
+    assert_eq!(started.status, 0, "{started:?}\n{}", talk.told());
+    let theirs = ann.accept_verification(&talk.bot).await;
+    let id = format!("s:{}", word(&started));
+    assert_eq!(talk.operator("Emojis", &[&id]).status, 0);
+    theirs.reject().await;
+    talk.until("over", |talk| talk.ctl(&["--json", "matrix", "verify"]).json()[0]["state"] == "mismatched");
+    let late = talk.operator("Confirm", &[&id, "b:true"]);
+    assert!(late.status != 0 && late.stderr.contains("is over"), "{late:?}");
+    assert_eq!(status(&talk)["owners"][0]["identity"], "unverified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_cannot_even_ask() {
+    let synapse = Synapse::start();
+    synapse.register("mallory");
+    let talk = Talk::with(synapse, "reply", |_| {});
+    settled(&talk);
+    let mallory = Human::login(&talk.synapse, "mallory").await;
+    let ann = Human::login(&talk.synapse, OWNER).await;
+    let device = status(&talk)["device"].as_str().expect("it is logged in").to_owned();
+    let bot: &UserId = &talk.bot;
+    for human in [&mallory, &ann] {
+        human.client.encryption().request_user_identity(bot).await.unwrap();
+        human.ask_verification(bot, &device).await;
+    }
+    talk.until("asked", |talk| status(talk)["verifications"] != 0);
+    let listed = talk.ctl(&["--json", "matrix", "verify"]).json();
+    let users: Vec<&str> =
+        listed.as_array().unwrap().iter().filter_map(|flow| flow["user"].as_str()).collect();
+    assert_eq!(users, [ann.user().as_str()], "{listed}");
+}
+
+/// What the operator left for a machine that lost its store, before it was ever started.
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// The state directory of the daemon.
+fn state(talk: &Talk) -> std::path::PathBuf {
+    talk.scene.appliance.state_dir().join("lib/matrixd")
+}
+
+fn die(talk: &Talk) {
+    block_in_place(|| {
+        talk.scene.appliance.kill9("matrixd").unwrap();
+        talk.scene.appliance.wait_ready("matrixd").unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_lost_heals_without_hands() {
+    let talk = Talk::with(Synapse::start(), "reply", |plan| {
+        plan.credential("matrixd", "matrix-recovery-key", PASSPHRASE);
+    });
+    settled(&talk);
+    let (ann, room) = talk.owner().await;
+    ann.say(&room, "say before-the-loss").await;
+    ann.hears(&room, "before-the-loss").await;
+    let identity = master_key(&ann, &talk.bot).await;
+    let mut devices = vec![status(&talk)["device"].clone()];
+    for lost in ["sdk", ""] {
+        let path = state(&talk).join(lost);
+        if lost.is_empty() {
+            for entry in std::fs::read_dir(&path).unwrap() {
+                let entry = entry.unwrap().path();
+                if entry.is_dir() {
+                    std::fs::remove_dir_all(entry).unwrap();
+                } else {
+                    std::fs::remove_file(entry).unwrap();
+                }
+            }
+        } else {
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+        die(&talk);
+        talk.until("healed", |talk| {
+            let status = status(talk);
+            status["signed"] == true
+                && status["backup"] == true
+                && status["owners"][0]["identity"] == "verified"
+        });
+        let device = status(&talk)["device"].clone();
+        assert!(!devices.contains(&device), "another device");
+        devices.push(device);
+        assert_eq!(master_key(&ann, &talk.bot).await, identity, "the same identity");
+        let mark = format!("after-the-loss-of-{}-", if lost.is_empty() { "everything" } else { lost });
+        ann.say(&room, &format!("say {mark}")).await;
+        ann.hears(&room, &mark).await;
+    }
+}
+
+async fn master_key(human: &Human, user: &UserId) -> Option<String> {
+    let identity = human.client.encryption().request_user_identity(user).await.unwrap().expect("he has one");
+    identity.master_key().get_first_key().map(|key| key.to_base64())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_recovery_key_a_lost_store_waits_for_the_operator() {
+    let talk = Talk::start();
+    settled(&talk);
+    let key = word(&talk.operator("RecoveryKey", &[]));
+    std::fs::remove_dir_all(state(&talk).join("sdk")).unwrap();
+    die(&talk);
+    talk.until("waiting", |talk| status(talk)["conditions"].to_string().contains("recovery-key-needed"));
+    assert_eq!(status(&talk)["signed"], false);
+    let wrong = talk.operator("Recover", &["s:EsTj 3yST y93F SLpB jJsz eAXc 2XzA ygD3 w69H fGaN TKBj jXEd"]);
+    assert!(wrong.status != 0 && wrong.stderr.contains("does not open"), "{wrong:?}");
+    let right = talk.operator("Recover", &[&format!("s:{key}")]);
+    assert_eq!(right.status, 0, "{right:?}\n{}", talk.told());
+    assert_eq!(right.json(), serde_json::json!({ "identity": true, "signed": true, "backup": true }));
+    assert!(!status(&talk)["conditions"].to_string().contains("recovery-key-needed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_is_killed_anywhere_ends_with_a_key_that_opens() {
+    let talk = Talk::start();
+    settled(&talk);
+    let _ = talk.operator("RecoveryKey", &[]);
+    for pause in [0, 30, 60, 120, 240] {
+        block_in_place(|| {
+            std::thread::scope(|scope| {
+                let rotating =
+                    scope.spawn(|| talk.scene.as_user("root", "Matrix1", "RotateRecoveryKey", &[]));
+                // Not to wait for anything: to be killed at another point of its work each time.
+                std::thread::sleep(std::time::Duration::from_millis(pause));
+                talk.scene.appliance.kill9("matrixd").unwrap();
+                let _ = rotating.join();
+            });
+            talk.scene.appliance.wait_ready("matrixd").unwrap();
+        });
+        settled(&talk);
+        let shown = talk.operator("RecoveryKey", &[]);
+        if shown.status != 0 {
+            // It was killed before it began, or after the key was given.
+            assert!(shown.stderr.contains("shown already"), "{shown:?}");
+            continue;
+        }
+        let late = stranger_with_the_password(&talk.synapse).await;
+        late.encryption()
+            .recovery()
+            .recover(&word(&shown))
+            .await
+            .expect("the key that is shown opens the account");
+    }
+}
