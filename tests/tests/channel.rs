@@ -154,7 +154,7 @@ fn what_is_for_operators_alone_is_refused_twice() {
     assert_eq!(call["error"]["code"], "UNAUTHORIZED", "{call}");
     for user in ["testudo-toold", "testudo-modeld", "testudo-egressd", "nobody"] {
         for (interface, member, arguments) in [
-            ("Agent1", "Send", &["s:x", "s:hi", "o:author=owner,speaker=@ann:example.org"][..]),
+            ("Agent1", "Send", &["s:m-x", "s:hi", "o:author=owner,speaker=@ann:example.org"][..]),
             ("Agent1", "Sessions", &[]),
             ("Policy1", "Approvals", &["o:"]),
             ("Policy1", "Approve", &["s:a-1", "s:00", "o:by=@ann:example.org,answer=reply,seen=00"]),
@@ -170,6 +170,39 @@ fn what_is_for_operators_alone_is_refused_twice() {
     }
 }
 
+/// Neither what operators say in theirs, nor what they approved there, nor the rules that hold there.
+#[test]
+fn a_channel_has_no_part_in_the_sessions_of_others() {
+    let scene = Scene::with(people);
+    let owner = "o:author=owner,speaker=@ann:example.org";
+    let said = scene.as_user("root", "Agent1", "Send", &["s:main", "s:what time is it", "o:"]);
+    let turn = format!("s:{}", said.stdout.trim());
+    scene.as_user("root", "Agent1", "Wait", &["s:main", &turn]);
+    for (interface, member, arguments) in [
+        ("Agent1", "Send", &["s:main", "s:hi", owner][..]),
+        // The empty name is the main one's.
+        ("Agent1", "Send", &["s:", "s:hi", owner]),
+        ("Agent1", "Attach", &["s:main", "s:a", "h:x", owner]),
+        ("Agent1", "Wait", &["s:main", &turn]),
+        ("Agent1", "Cancel", &["s:main", "s:"]),
+        ("Agent1", "Session", &["s:main"]),
+        ("Agent1", "Subscribe", &["s:main"]),
+        ("Policy1", "Rules", &["s:main"]),
+        ("Policy1", "Disable", &["s:main", "s:x"]),
+        ("Policy1", "Enable", &["s:main", "s:x"]),
+    ] {
+        let said = scene.as_user(MATRIXD, interface, member, arguments);
+        assert!(
+            said.stdout.starts_with("org.testudo.Error.Denied")
+                && said.stdout.contains("nothing to do with session main"),
+            "{interface}.{member}: {said:?}"
+        );
+    }
+    let shown = scene.as_user("root", "Agent1", "Session", &["s:main"]).json();
+    assert_eq!(shown["turns"].as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!(scene.as_user(MATRIXD, "Agent1", "Subscribe", &["s:m-1"]).status, 0);
+}
+
 #[test]
 fn what_a_channel_brings_is_labelled_with_who_said_it() {
     let scene = Scene::with(people);
@@ -178,7 +211,7 @@ fn what_a_channel_brings_is_labelled_with_who_said_it() {
             MATRIXD,
             "Agent1",
             "Send",
-            &[&format!("s:{session}"), "s:what time is it", &format!("o:{options}")],
+            &[&format!("s:m-{session}"), "s:what time is it", &format!("o:{options}")],
         )
     };
     for (options, refusal) in [
@@ -203,16 +236,18 @@ fn what_a_channel_brings_is_labelled_with_who_said_it() {
         let said = send(author, &format!("author={author},speaker={speaker}"));
         assert_eq!(said.status, 0, "{said:?}");
         let turn = said.stdout.trim().to_owned();
-        let ended = scene.as_user(MATRIXD, "Agent1", "Wait", &[&format!("s:{author}"), &format!("s:{turn}")]);
+        let ended =
+            scene.as_user(MATRIXD, "Agent1", "Wait", &[&format!("s:m-{author}"), &format!("s:{turn}")]);
         assert_eq!(ended.status, 0, "{ended:?}");
-        let shown = scene.as_user(MATRIXD, "Agent1", "Session", &[&format!("s:{author}")]).json();
+        let shown = scene.as_user(MATRIXD, "Agent1", "Session", &[&format!("s:m-{author}")]).json();
         let first = &shown["messages"][0];
         assert_eq!(first["labels"]["sources"], json!([author]), "{shown}");
         let words = text(first, "text");
         assert_eq!(words.starts_with(&format!("matrix {speaker} (")), author != "owner", "{words}");
         assert!(words.ends_with("what time is it"), "{words}");
         assert!(scene.recorded("turn.started", |record| {
-            record["session"] == author && record["detail"]["requester"] == format!("matrix {speaker}")
+            record["session"] == format!("m-{author}")
+                && record["detail"]["requester"] == format!("matrix {speaker}")
         }));
     }
     let said = scene.as_user("root", "Agent1", "Send", &["s:x", "s:hi", "o:author=stranger"]);
@@ -232,25 +267,26 @@ fn a_file_that_somebody_sends_is_there_for_the_session_and_for_nobody_else() {
         scene.ctl(&["call", "fs.read", &arguments, "--session", session, "--json"]).json()
     };
     for options in ["", "author=owner", "author=owner,speaker=@eve:evil.org"] {
-        assert_eq!(attach(MATRIXD, "cli", options).status, 1, "{options}");
+        assert_eq!(attach(MATRIXD, "m-1", options).status, 1, "{options}");
     }
     // The sandbox may be there already, or not yet.
-    scene.call("time.now", &json!({}));
+    scene.ctl(&["call", "time.now", "{}", "--session", "m-1"]);
     for number in 1..=2 {
-        let said = attach(MATRIXD, "cli", "author=member,speaker=@bob:example.org,mime=text/plain");
+        let said = attach(MATRIXD, "m-1", "author=member,speaker=@bob:example.org,mime=text/plain");
         assert_eq!((said.status, said.stdout.trim()), (0, format!("/inbox/{number}-plan_now.txt").as_str()));
-        let found = read("cli", said.stdout.trim());
+        let found = read("m-1", said.stdout.trim());
         assert_eq!(found.pointer("/result/content/content"), Some(&json!("what was sent")), "{found}");
     }
     assert!(scene.recorded("file.received", |record| {
-        record["session"] == "cli" && record["detail"]["requester"] == "matrix @bob:example.org"
+        record["session"] == "m-1" && record["detail"]["requester"] == "matrix @bob:example.org"
     }));
     let elsewhere = read("other", "/inbox/1-plan_now.txt");
     assert!(elsewhere["error"].is_object(), "{elsewhere}");
-    let written = scene.call("fs.write", &json!({ "path": "/inbox/1-plan_now.txt", "content": "x" }));
+    let over = json!({ "path": "/inbox/1-plan_now.txt", "content": "x" }).to_string();
+    let written = scene.ctl(&["call", "fs.write", &over, "--session", "m-1", "--json"]).json();
     assert!(written["error"].is_object(), "{written}");
-    assert_eq!(attach("root", "cli", "").stdout.trim(), "/inbox/3-plan_now.txt");
-    let said = scene.as_user("testudo-toold", "Agent1", "Attach", &["s:cli", "s:a", "h:x", "o:"]);
+    assert_eq!(attach("root", "m-1", "").stdout.trim(), "/inbox/3-plan_now.txt");
+    let said = scene.as_user("testudo-toold", "Agent1", "Attach", &["s:m-1", "s:a", "h:x", "o:"]);
     assert!(said.stdout.contains("AccessDenied"), "{said:?}");
 }
 

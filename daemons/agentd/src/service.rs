@@ -48,7 +48,7 @@ impl Service {
         let caller = Caller::of(&header, connection).await?;
         let mut options = GivenOptions::new(options);
         let speaker = Speaker::read(&caller, &mut options, &self.matrix)?;
-        let session = SessionName::parse(session)?;
+        let session = reached(&caller, session)?;
         let attendance = Attendance::read(&mut options, &session, &self.unattended)?;
         let files = Attachment::read(&mut options)?;
         options.finish()?;
@@ -71,7 +71,7 @@ impl Service {
         // The next message says it to the model.
         let _mime = options.string("mime")?;
         options.finish()?;
-        self.agent.attach(SessionName::parse(session)?, name, content.into(), &speaker).await
+        self.agent.attach(reached(&caller, session)?, name, content.into(), &speaker).await
     }
 
     #[zbus(out_args("outcome"))]
@@ -82,8 +82,9 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
-        let finished = self.agent.wait(&SessionName::parse(session)?, turn).await?;
+        let caller = Caller::of(&header, connection).await?;
+        caller.require_operator_or(&CHANNELS)?;
+        let finished = self.agent.wait(&reached(&caller, session)?, turn).await?;
         serde_json::to_string(&finished).map_err(|error| Fault::Internal(error.to_string()))
     }
 
@@ -95,8 +96,9 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<bool, Fault> {
-        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
-        let session = SessionName::parse(session)?;
+        let caller = Caller::of(&header, connection).await?;
+        caller.require_operator_or(&CHANNELS)?;
+        let session = reached(&caller, session)?;
         if turn.is_empty() {
             return self.agent.cancel_all(&session);
         }
@@ -122,8 +124,9 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
-        let session = self.agent.session(&SessionName::parse(session)?)?;
+        let caller = Caller::of(&header, connection).await?;
+        caller.require_operator_or(&CHANNELS)?;
+        let session = self.agent.session(&reached(&caller, session)?)?;
         Ok(transcript::transcript(&session).to_string())
     }
 
@@ -135,7 +138,7 @@ impl Service {
     ) -> Result<(), Fault> {
         let caller = Caller::of(&header, connection).await?;
         caller.require_operator_or(&CHANNELS)?;
-        let session = SessionName::parse(session)?;
+        let session = reached(&caller, session)?;
         self.agent.peers().subscribers.add(&caller.connection, Some(session.as_str()))
     }
 
@@ -147,4 +150,11 @@ impl Service {
         seq: u64,
         event: &str,
     ) -> zbus::Result<()>;
+}
+
+/// The session of this name, where the caller has anything to do with it.
+fn reached(caller: &Caller, session: &str) -> Result<SessionName, Fault> {
+    let session = SessionName::parse(session)?;
+    caller.require_session(session.as_str())?;
+    Ok(session)
 }

@@ -17,6 +17,7 @@ mod gap;
 mod invitation;
 mod key;
 mod login;
+mod original;
 mod proof;
 mod receiving;
 mod revival;
@@ -43,8 +44,7 @@ pub use login::RunError;
 
 use crate::controls::Controls;
 use crate::homeserver::SendError;
-use crate::incoming::Incoming;
-use crate::store::{Store, StoreError};
+use crate::store::{Arrival, Store, StoreError};
 use crate::trust::condition::Conditions;
 use crate::trust::keyring::StoreKey;
 use failure::Failure;
@@ -124,7 +124,7 @@ impl Account {
         };
         let user = UserId::parse(user).map_err(|cause| OpenError::User { user: user.clone(), cause })?;
         let homeserver = client::homeserver(homeserver)?;
-        let http = client::connections(&config.authorities)?;
+        let http = client::connections(&homeserver, &config.authorities)?;
         let sdk = directory.join("sdk");
         let session = login::kept(&store, &config, &user, &credentials.login, &sdk)?;
         let client = client::build(&homeserver, http.clone(), &sdk, key.bytes()).await?;
@@ -173,14 +173,14 @@ impl Account {
     }
 
     /// Reads one event again, such as when its key came; none where it says nothing to us.
-    pub async fn again(&self, room: &RoomId, event: &EventId) -> Result<Option<Incoming>, SendError> {
+    pub async fn again(&self, room: &RoomId, event: &EventId) -> Result<Option<Arrival>, SendError> {
         let Some(known) = self.client.get_room(room) else {
             return Err(Failure::Never("we are not in the room".into()).sending(room));
         };
         let found = known.event(event, None).await.map_err(|error| Failure::of(&error).sending(room))?;
+        let found = self.read_one(&known, &found).await.map_err(|failure| failure.sending(room))?;
         // The homeserver answers with what it likes; only the event that was asked for counts.
-        let found = receiving::receive(&self.client, &self.user, room, &found).await;
-        Ok(found.filter(|found| found.origin().event == event))
+        Ok(found.filter(|found| found.incoming.origin().event == event))
     }
 
     fn at_least(&self, phase: Phase) {

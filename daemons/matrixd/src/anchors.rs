@@ -23,6 +23,8 @@ use crate::store::StoreError;
 
 /// How often it is looked where the record stands.
 pub const LOOK: Duration = Duration::from_mins(1);
+/// How long the last anchor may take at the end of the daemon.
+const LAST: Duration = Duration::from_secs(2);
 /// Characters of a SHA-256 in hexadecimal.
 const HASH: usize = 64;
 
@@ -147,24 +149,39 @@ impl Anchors {
         &self.room
     }
 
-    /// Posts an anchor if one is due; true when it did. The same record is posted once, however often this is called.
-    pub async fn look(&self, moment: Moment, now_ms: u64) -> Result<bool, AnchorError> {
+    /// Posts an anchor if one is due, and returns its transaction id when it did. The same record is posted once, however often this is called.
+    pub async fn look(&self, moment: Moment, now_ms: u64) -> Result<Option<String>, AnchorError> {
         let head = self.record.head().await.map_err(AnchorError::Head)?;
         let last = self.book.anchor(&self.room)?;
         if !self.schedule.is_due(last.as_ref(), &head, moment, now_ms) {
-            return Ok(false);
+            return Ok(None);
         }
         let text = Text { body: line(&head, now_ms), notice: true, ..Text::default() };
         let transaction = format!("anchor.{}.{}", head.seq, head.hash.get(..12).unwrap_or(&head.hash));
         self.post.queue(&self.room, &transaction, Outgoing::Text(text), None)?;
         self.book.keep_anchor(&self.room, &Anchor { seq: head.seq, hash: head.hash, at_ms: now_ms })?;
-        Ok(true)
+        Ok(Some(transaction))
     }
 
     /// The same, with what goes wrong in the journal: a daemon talks on when it cannot anchor.
     pub async fn look_or_say(&self, moment: Moment, now_ms: u64) {
         if let Err(error) = self.look(moment, now_ms).await {
             tracing::warn!("no anchor was posted: {error}");
+        }
+    }
+
+    /// The last anchor, when the daemon stops: posted and on its way for as long as [`LAST`]. What does not arrive by
+    /// then stays queued, and arrives after the next start.
+    pub async fn close(&self, now_ms: u64) {
+        let last = async {
+            match self.look(Moment::Turning, now_ms).await {
+                Ok(Some(transaction)) => drop(self.post.delivered(&transaction).await),
+                Ok(None) => {}
+                Err(error) => tracing::warn!("no anchor was posted: {error}"),
+            }
+        };
+        if tokio::time::timeout(LAST, last).await.is_err() {
+            tracing::warn!("the last anchor is not in its room yet");
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Controls {
     pub(crate) code: bool,
     /// What is older than the question, came after its end, or was taken back or changed, is no answer.
     pub(crate) freshness: bool,
+    /// Words that were sealed once are heard once, under whatever id the homeserver shows them.
+    pub(crate) replay: bool,
     /// Only an owner's invitation is accepted.
     pub(crate) invitation: bool,
     /// What goes into a room as HTML is what the Matrix specification allows, and nothing else.
@@ -43,6 +45,7 @@ impl Controls {
             weight: true,
             code: true,
             freshness: true,
+            replay: true,
             invitation: true,
             sanitising: true,
         }
@@ -61,6 +64,7 @@ impl Controls {
             "weight" => controls.weight = false,
             "code" => controls.code = false,
             "freshness" => controls.freshness = false,
+            "replay" => controls.replay = false,
             "invitation" => controls.invitation = false,
             "sanitising" => controls.sanitising = false,
             _ => return None,

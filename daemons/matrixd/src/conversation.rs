@@ -26,7 +26,6 @@ pub mod showing;
 pub mod speaker;
 pub mod taking_back;
 pub mod typing;
-mod unsent;
 pub mod words;
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use std::time::Duration;
 use matrix_sdk::ruma::OwnedRoomId;
 use tokio::task::{Id, JoinSet};
 
+use crate::approval::rendering::defused;
+use crate::conversation::plain;
 use crate::incoming::Incoming;
 use crate::outbox::{Outbox, Post, delay};
 use crate::outgoing::{Outgoing, Text};
@@ -178,7 +180,7 @@ impl Dispatcher {
             body: format!(
                 "I cannot read what {} sent: its key did not reach me. I asked for the key and will read it when it \
                  comes; if it matters, say it again.",
-                origin.sender
+                defused(&plain::harmless(origin.sender.as_str()))
             ),
             notice: true,
             ..Text::default()

@@ -82,17 +82,26 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let connection = bus::connect().await?;
     let whole = Whole { config, controls, store, account, trust, connection };
     let mut parts = JoinSet::new();
-    let inbox = whole.start(&mut parts).await?;
+    let Started { inbox, anchors, clock } = whole.start(&mut parts).await?;
     let own_name = whole.connection.unique_name().map(ToString::to_string).unwrap_or_default();
     let alive = || async { bus::is_connected(&whole.connection, &own_name).await.unwrap_or(false) };
-    tokio::select! {
+    let ended = tokio::select! {
         () = lifecycle.serve_until_stopped("Talking through the homeserver.", alive) => Ok(()),
         stopped = whole.talk(&inbox) => Err(match stopped {
             Ok(never) => match never {},
             Err(error @ RunError::Refused { .. }) => refused(&error),
             Err(error) => DaemonError::failed(error),
         }),
+    };
+    // The courier still runs: what is new in the record leaves this machine before the daemon does.
+    if let Some(anchors) = anchors.filter(|_| ended.is_ok()) {
+        anchors.close(now_ms(&clock)).await;
     }
+    ended
+}
+
+fn now_ms(clock: &Clock) -> u64 {
+    u64::try_from(clock.now_ms()).unwrap_or_default()
 }
 
 /// What a restart does not mend.
@@ -110,9 +119,18 @@ struct Whole {
     connection: Connection,
 }
 
+/// What is needed of what was started.
+struct Started {
+    /// Where the account puts what comes.
+    inbox: Inbox,
+    /// Where there is a room for them.
+    anchors: Option<Arc<Anchors>>,
+    clock: Clock,
+}
+
 impl Whole {
-    /// Starts everything but the account, and returns where that one puts what comes.
-    async fn start(&self, parts: &mut JoinSet<()>) -> Result<Inbox, DaemonError> {
+    /// Starts everything but the account.
+    async fn start(&self, parts: &mut JoinSet<()>) -> Result<Started, DaemonError> {
         let store = &self.store;
         let clock = Clock::of_the_machine();
         let outbox = Outbox::new(store.clone(), clock.clone());
@@ -120,6 +138,7 @@ impl Whole {
         parts.spawn(courier::run(outbox.clone(), Arc::clone(&homeserver)));
 
         let desk = self.desk(parts, &outbox, &clock).await?;
+        let anchors = self.anchor(parts, &outbox, &clock).await?;
         let hygiene = Hygiene::of(self.controls.sanitising);
         let talk = Talk::new(Means {
             config: Arc::clone(&self.config),
@@ -141,8 +160,13 @@ impl Whole {
             Arc::new(talk.clone()),
         );
         let conversation = Arc::new(talk);
-        let orders =
-            Orders { commands, conversation: conversation.clone(), outbox: outbox.clone(), hygiene, clock };
+        let orders = Orders {
+            commands,
+            conversation: conversation.clone(),
+            outbox: outbox.clone(),
+            hygiene,
+            clock: clock.clone(),
+        };
 
         let inbox = Inbox::new(store.clone(), Arc::clone(&self.config));
         let letters = DeadLetters::new(store.clone());
@@ -153,10 +177,10 @@ impl Whole {
             async move { account.revive(&inbox, &letters).await }
         });
         service::serve(&self.connection, Arc::clone(&self.trust), Letters::new(store, outbox)).await?;
-        Ok(inbox)
+        Ok(Started { inbox, anchors, clock })
     }
 
-    /// Approvals and anchors.
+    /// Approvals.
     async fn desk(
         &self,
         parts: &mut JoinSet<()>,
@@ -193,32 +217,33 @@ impl Whole {
         };
         let desk = Desk::new(judge, owners.collect(), book, around);
         parts.spawn(Arc::clone(&desk).attend(news));
-        self.anchor(parts, outbox, clock).await?;
         Ok(desk)
     }
 
+    /// Anchors, where there is a room for them.
     async fn anchor(
         &self,
         parts: &mut JoinSet<()>,
         outbox: &Outbox,
         clock: &Clock,
-    ) -> Result<(), DaemonError> {
+    ) -> Result<Option<Arc<Anchors>>, DaemonError> {
         let room = self.config.audit_room.as_deref().and_then(|room| OwnedRoomId::try_from(room).ok());
-        let Some(room) = room else { return Ok(()) };
+        let Some(room) = room else { return Ok(None) };
         let record = Box::new(Audit1Proxy::new(&self.connection).await?);
         let book = Book::new(self.store.clone()).map_err(DaemonError::failed)?;
-        let anchors = Anchors::new(room, Schedule::default(), record, book, Arc::new(outbox.clone()));
-        let clock = clock.clone();
+        let post = Arc::new(outbox.clone());
+        let anchors = Arc::new(Anchors::new(room, Schedule::default(), record, book, post));
+        let (looking, clock) = (Arc::clone(&anchors), clock.clone());
         parts.spawn(async move {
             let mut moment = Moment::Turning;
             let mut tick = tokio::time::interval(anchors::LOOK);
             loop {
                 tick.tick().await;
-                anchors.look_or_say(moment, u64::try_from(clock.now_ms()).unwrap_or_default()).await;
+                looking.look_or_say(moment, now_ms(&clock)).await;
                 moment = Moment::Passing;
             }
         });
-        Ok(())
+        Ok(Some(anchors))
     }
 
     /// Logs in and takes what comes. Verifications are heard from the first sync on.

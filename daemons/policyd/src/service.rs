@@ -259,7 +259,7 @@ impl Policy {
 
     #[zbus(out_args("rules"))]
     async fn rules(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
-        let _ = self.person(&header).await?;
+        let _ = self.person_of(session, &header).await?;
         body(&self.desk.plain_rules(session)?)
     }
 
@@ -269,7 +269,7 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, false, &self.person(&header).await?).await
+        self.desk.switch_rule(session, rule, false, &self.person_of(session, &header).await?).await
     }
 
     async fn enable(
@@ -278,7 +278,7 @@ impl Policy {
         rule: &str,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, true, &self.person(&header).await?).await
+        self.desk.switch_rule(session, rule, true, &self.person_of(session, &header).await?).await
     }
 
     async fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -326,6 +326,14 @@ impl Policy {
     async fn person(&self, header: &Header<'_>) -> Result<String, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
         caller.require_operator_or(&CARRIERS).map(str::to_owned)
+    }
+
+    /// Likewise, for what is about one session: a channel has to do with its own only.
+    async fn person_of(&self, session: &str, header: &Header<'_>) -> Result<String, Fault> {
+        let caller = Caller::of(header, &self.connection).await?;
+        let person = caller.require_operator_or(&CARRIERS)?.to_owned();
+        caller.require_session(session)?;
+        Ok(person)
     }
 
     /// The person who calls, for methods that only people may call.

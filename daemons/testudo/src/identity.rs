@@ -53,6 +53,14 @@ impl Daemon {
         }
     }
 
+    /// What the names of its sessions begin with; none where it has no sessions of its own.
+    pub const fn sessions(self) -> Option<&'static str> {
+        match self {
+            Self::Matrixd => Some("m-"),
+            _ => None,
+        }
+    }
+
     fn from_user(user: &str) -> Option<Self> {
         let name = user.strip_prefix("testudo-")?;
         Self::ALL.into_iter().find(|daemon| daemon.name() == name)
@@ -132,6 +140,22 @@ impl Caller {
         }
     }
 
+    /// Succeeds where it may speak, look or change something in a session: operators everywhere, a daemon only in its
+    /// own. So who took a channel over has neither the operators' transcripts nor what they approved in their sessions.
+    ///
+    /// # Errors
+    /// [`Fault::Denied`] elsewhere.
+    pub fn require_session(&self, session: &str) -> Result<(), Fault> {
+        match &self.principal {
+            Principal::Daemon(daemon)
+                if !daemon.sessions().is_some_and(|prefix| session.starts_with(prefix)) =>
+            {
+                Err(Fault::Denied(format!("{} has nothing to do with session {session}", daemon.name())))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Succeeds for exactly these daemons.
     ///
     /// # Errors
@@ -184,6 +208,18 @@ mod tests {
         let ann = caller(Principal::Operator("ann".into()));
         assert_eq!(ann.require_operator_or(&[]).unwrap(), "ann");
         assert!(caller(Principal::Stranger("x".into())).require_operator_or(&[Daemon::Matrixd]).is_err());
+    }
+
+    #[test]
+    fn a_daemon_reaches_no_session_but_its_own() {
+        let caller = |principal| Caller { connection: ":1.1".into(), principal };
+        let matrixd = caller(Principal::Daemon(Daemon::Matrixd));
+        assert!(matrixd.require_session("m-0123456789ab-n2").is_ok());
+        for session in ["main", "cli", "", "m", "M-0123456789ab", "am-0123456789ab"] {
+            assert!(matches!(matrixd.require_session(session), Err(Fault::Denied(_))), "{session}");
+            assert!(caller(Principal::Operator("ann".into())).require_session(session).is_ok());
+        }
+        assert!(caller(Principal::Daemon(Daemon::Toold)).require_session("m-0123456789ab").is_err());
     }
 
     #[test]

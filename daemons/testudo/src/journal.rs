@@ -8,7 +8,7 @@ use std::io;
 
 use libsystemd::logging::{Priority, connected_to_journal, journal_send};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -87,12 +87,21 @@ pub fn start() {
     if connected_to_journal()
         && let Ok(layer) = tracing_journald::layer()
     {
-        let _ =
-            tracing_subscriber::registry().with(layer.with_field_prefix(Some("TESTUDO".into()))).try_init();
+        let layer = layer.with_field_prefix(Some("TESTUDO".into()));
+        let _ = tracing_subscriber::registry().with(heard()).with(layer).try_init();
         return;
     }
     let layer = tracing_subscriber::fmt::layer().event_format(Prefixed).with_writer(io::stderr);
-    let _ = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(heard()).with(layer).try_init();
+}
+
+/// What is worth a line: what we say, and what libraries complain about. What they tell beside that can have contents
+/// of messages in it, and the answers that one of them calls errors are ordinary ones.
+fn heard() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("testudo", LevelFilter::INFO)
+        .with_target("matrix_sdk::http_client", LevelFilter::OFF)
 }
 
 /// Logs an event of the catalogue with its fields, named without the `TESTUDO_` in front.

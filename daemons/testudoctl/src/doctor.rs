@@ -14,8 +14,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::page::Page;
 use crate::paint::Paint;
-use crate::status::DAEMONS;
-use crate::{audit, call, policy, screen, systemd};
+use crate::{audit, call, policy, screen, status, systemd};
 
 /// The session in which the probes run.
 const SESSION: &str = "doctor";
@@ -98,7 +97,14 @@ async fn appliance(link: &Link) -> Vec<Check> {
             )
         });
     }
-    for (daemon, name) in DAEMONS {
+    let daemons = match status::daemons(link).await {
+        Ok(daemons) => daemons,
+        Err(failure) => {
+            checks.push(failed("daemons", &failure));
+            Vec::new()
+        }
+    };
+    for (daemon, name) in daemons {
         let fix = format!("systemctl status testudo-{daemon}; journalctl -u testudo-{daemon}");
         checks.push(match systemd::is_owned(link.connection(), name).await {
             Ok(true) => Check::pass(daemon, format!("{name} is on the bus")),

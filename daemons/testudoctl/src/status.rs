@@ -11,8 +11,8 @@ use crate::paint::Paint;
 use crate::stop::{self, Stops};
 use crate::{approvals, audit, screen, session, systemd};
 
-/// Each daemon with its bus name.
-pub const DAEMONS: [(&str, &str); 6] = [
+/// Each daemon that is always there, with its bus name.
+const DAEMONS: [(&str, &str); 6] = [
     ("auditd", bus::AUDIT),
     ("policyd", bus::POLICY),
     ("toold", bus::TOOLS),
@@ -20,6 +20,26 @@ pub const DAEMONS: [(&str, &str); 6] = [
     ("modeld", bus::MODELS),
     ("agentd", bus::AGENT),
 ];
+
+/// The one that is there where it is configured.
+const MATRIX: (&str, &str) = ("matrixd", bus::MATRIX);
+
+/// Every daemon that should be there, with its bus name: the one that talks only where it has a homeserver. Whoever
+/// may not read the configuration sees it where it runs.
+///
+/// # Errors
+/// When the bus does not answer.
+pub async fn daemons(link: &Link) -> Result<Vec<(&'static str, &'static str)>, Failure> {
+    let is_talking = match testudo::config::load(None) {
+        Ok(config) => config.matrixd.homeserver.is_some(),
+        Err(_) => systemd::is_owned(link.connection(), MATRIX.1).await.doing("ask who is on the bus")?,
+    };
+    Ok(listed(is_talking))
+}
+
+fn listed(is_talking: bool) -> Vec<(&'static str, &'static str)> {
+    DAEMONS.into_iter().chain(is_talking.then_some(MATRIX)).collect()
+}
 
 /// One daemon.
 #[derive(Debug, Serialize)]
@@ -70,7 +90,7 @@ pub async fn text(link: &Link, paint: Paint) -> Result<String, Failure> {
 
 async fn ask(link: &Link) -> Result<Status, Failure> {
     let mut daemons = Vec::new();
-    for (daemon, bus_name) in DAEMONS {
+    for (daemon, bus_name) in self::daemons(link).await? {
         let owned = systemd::is_owned(link.connection(), bus_name).await.doing("ask who is on the bus")?;
         let unit = format!("testudo-{daemon}.service");
         let known = systemd::unit(link.connection(), &unit).await;
@@ -123,6 +143,12 @@ fn shown(status: &Status, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_one_that_talks_is_listed_where_it_does() {
+        assert_eq!(listed(false), DAEMONS);
+        assert_eq!(listed(true).last(), Some(&("matrixd", "org.testudo.Matrix1")));
+    }
 
     #[test]
     fn a_missing_daemon_is_seen() {

@@ -44,6 +44,8 @@ for user in root alice nobody testudo-work testudo-{agentd,auditd,egressd,matrix
   [ "$user" != nobody ] || group=nogroup
   for file in /usr/share/dbus-1/interfaces/org.testudo.*.xml; do
     name=$(basename "$file" .xml)
+    # It is not enabled here, so a call would be refused for want of it and not by the policy.
+    [ "$name" != org.testudo.Matrix1 ] || continue
     members=$(awk -v row="$row" -v name="${name#org.testudo.}" '$1 == row && $2 == name { $1 = $2 = ""; print }' <<<"$allowed")
     while read -r member; do
       answer=$(setpriv --reuid="$user" --regid="$group" --init-groups \

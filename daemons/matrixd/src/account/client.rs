@@ -41,8 +41,13 @@ pub enum ClientError {
         cause: String,
     },
     /// No connections can be made.
-    #[error("cannot set up TLS: {0}")]
-    Tls(reqwest::Error),
+    #[error(
+        "cannot set up TLS: {cause}; install the certificates of your system (ca-certificates) or name some in `authorities`"
+    )]
+    Tls {
+        /// What is wrong, to its root.
+        cause: String,
+    },
     /// The directory of the SDK's stores.
     #[error("cannot make {path}: {cause}")]
     Directory {
@@ -62,7 +67,8 @@ pub enum ClientError {
 }
 
 /// Connections to the homeserver: to it alone, since a redirect would take the token and the traffic elsewhere.
-pub(super) fn connections(authorities: &[PathBuf]) -> Result<reqwest::Client, ClientError> {
+/// One on this machine that needs no TLS needs no certificates of the system either.
+pub(super) fn connections(homeserver: &Url, authorities: &[PathBuf]) -> Result<reqwest::Client, ClientError> {
     let mut trusted = Vec::new();
     for path in authorities {
         let wrong = |cause: String| ClientError::Authority { path: path.clone(), cause };
@@ -73,13 +79,28 @@ pub(super) fn connections(authorities: &[PathBuf]) -> Result<reqwest::Client, Cl
         }
         trusted.extend(found);
     }
-    reqwest::Client::builder()
+    let builder = match homeserver.scheme() {
+        "http" => reqwest::Client::builder().tls_certs_only(trusted),
+        _ => reqwest::Client::builder().tls_certs_merge(trusted),
+    };
+    builder
         .user_agent(concat!("testudo-matrixd/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .connect_timeout(PATIENCE)
-        .tls_certs_merge(trusted)
         .build()
-        .map_err(ClientError::Tls)
+        .map_err(|error| ClientError::Tls { cause: to_its_root(&error) })
+}
+
+/// An error with what caused it: the outer one only says that something failed.
+fn to_its_root(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        said.push_str(": ");
+        said.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    said
 }
 
 /// The homeserver's URL: encrypted on the way unless it does not leave this machine.
@@ -168,7 +189,8 @@ mod tests {
     fn a_file_that_is_no_authority_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
-        let text = |path: &PathBuf| connections(std::slice::from_ref(path)).unwrap_err().to_string();
+        let here = homeserver("http://127.0.0.1:9").unwrap();
+        let text = |path: &PathBuf| connections(&here, std::slice::from_ref(path)).unwrap_err().to_string();
         assert!(text(&path).contains("ca.pem"));
         fs::write(&path, "no certificate").unwrap();
         assert!(text(&path).contains("holds no certificate"), "{}", text(&path));

@@ -50,7 +50,7 @@ impl Account {
                     failure => return Err(Trouble::Homeserver(failure)),
                 },
             };
-            let read = self.read(room, &page.chunk).await;
+            let read = self.read(room, &page.chunk).await?;
             events += inbox.take_late(&read, now_ms())?.new;
             match page.end.filter(|end| *end != from && !page.chunk.is_empty()) {
                 Some(end) => from = end,

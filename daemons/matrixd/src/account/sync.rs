@@ -20,7 +20,7 @@ use super::backoff::{Backoff, chance};
 use super::failure::Failure;
 use super::login::RunError;
 use super::{Account, Phase};
-use crate::store::{Inbox, StoreError};
+use crate::store::{Arrival, Inbox, StoreError};
 use crate::trust::condition::Word;
 
 /// How long the homeserver may hold a sync back while there is no news.
@@ -101,7 +101,7 @@ impl Account {
                 && taken != token
             {
                 self.fill_all(inbox, taken, token).await?;
-                inbox.take(&[], token, now_ms())?;
+                inbox.take::<Arrival>(&[], token, now_ms())?;
             }
             progress.taken.clone_from(&progress.token);
             progress.pending = Some(self.ask(progress.token.as_ref()).await?);

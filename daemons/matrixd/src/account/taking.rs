@@ -1,16 +1,21 @@
 //! Takes what a sync brought into the inbox: who is heard, in what order, from when on.
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use matrix_sdk::Room;
-use matrix_sdk::deserialized_responses::TimelineEvent;
+use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
 use matrix_sdk::ruma::events::room::member::MembershipState;
 use matrix_sdk::ruma::{OwnedRoomId, UserId};
 
 use super::failure::Failure;
 use super::rooms::{Admission, admit, may_be_clear};
 use super::sync::{Pending, Trouble, now_ms};
-use super::{Account, invitation, receiving};
+use super::{Account, invitation, original, receiving};
+use crate::authorship::{Standing, standing};
 use crate::incoming::Incoming;
-use crate::store::Inbox;
+use crate::store::{Arrival, Inbox};
+
+/// How many events are fetched as they were sealed at one time.
+const AT_ONCE: usize = 8;
 
 impl Account {
     /// Takes a sync in after the token `taken`; none when nothing was ever taken in, so that nothing is new.
@@ -43,12 +48,13 @@ impl Account {
                 } else {
                     after_invitation(&timeline.events, &self.user)
                 };
-                events.extend(self.read(&room, new).await);
+                events.extend(self.read(&room, new).await?);
             }
             for (id, update) in &response.rooms.left {
                 let Some(room) = self.client.get_room(id) else { continue };
-                let read = self.read(&room, &update.timeline.events).await;
-                events.extend(read.into_iter().filter(|event| matches!(event, Incoming::Member { .. })));
+                let read = self.read(&room, &update.timeline.events).await?;
+                let is_member = |event: &Arrival| matches!(event.incoming, Incoming::Member { .. });
+                events.extend(read.into_iter().filter(is_member));
             }
         }
         inbox.take(&events, &response.next_batch, now_ms())?;
@@ -84,13 +90,38 @@ impl Account {
         None
     }
 
-    /// What events of a room say.
-    pub(super) async fn read(&self, room: &Room, events: &[TimelineEvent]) -> Vec<Incoming> {
-        let mut read = Vec::with_capacity(events.len());
-        for event in events {
-            read.extend(receiving::receive(&self.client, &self.user, room.room_id(), event).await);
+    /// What events of a room say, in their order.
+    pub(super) async fn read(&self, room: &Room, events: &[TimelineEvent]) -> Result<Vec<Arrival>, Trouble> {
+        futures_util::stream::iter(events.iter().map(|event| self.read_one(room, event)))
+            .buffered(AT_ONCE)
+            .try_filter_map(|read| async { Ok(read) })
+            .try_collect()
+            .await
+            .map_err(Trouble::Homeserver)
+    }
+
+    /// What one says. What somebody who is heard said under a seal is read from the sealed event.
+    pub(super) async fn read_one(
+        &self,
+        room: &Room,
+        event: &TimelineEvent,
+    ) -> Result<Option<Arrival>, Failure> {
+        let read = receiving::receive(&self.client, &self.user, room.room_id(), event).await;
+        let Some(incoming) = read else { return Ok(None) };
+        let origin = incoming.origin();
+        let is_sealed = matches!(event.kind, TimelineEventKind::Decrypted(_));
+        if !is_sealed || !self.controls.replay || standing(&self.config, &origin.sender) == Standing::Stranger
+        {
+            return Ok(Some(Arrival { incoming, seal: None }));
         }
-        read
+        let Some((opened, seal)) = original::original(room, &origin.event).await? else { return Ok(None) };
+        let read = receiving::receive(&self.client, &self.user, room.room_id(), &opened).await;
+        // The homeserver answers with what it likes; only the event that was asked for counts.
+        let read = read.filter(|read| read.origin().event == origin.event);
+        Ok(read.map(|incoming| {
+            let is_readable = !matches!(incoming, Incoming::Undecryptable { .. });
+            Arrival { incoming, seal: is_readable.then_some(seal) }
+        }))
     }
 
     /// Whether a room is talked in. One that may not be in the clear is left.

@@ -89,13 +89,31 @@ async fn the_same_record_is_anchored_once_also_after_a_restart() {
         let record = Box::new(Fixed(record.clone()));
         Anchors::new(owned_room_id!("!audit:home.org"), Schedule::default(), record, book, posted.clone())
     };
-    assert!(anchors().look(Moment::Turning, 0).await.unwrap());
-    assert!(!anchors().look(Moment::Turning, 1).await.unwrap());
+    assert!(anchors().look(Moment::Turning, 0).await.unwrap().is_some());
+    assert_eq!(anchors().look(Moment::Turning, 1).await.unwrap(), None);
     *record.lock().unwrap() = head(6, "b");
-    assert!(!anchors().look(Moment::Passing, 2).await.unwrap());
-    assert!(anchors().look(Moment::Turning, 3).await.unwrap());
+    assert_eq!(anchors().look(Moment::Passing, 2).await.unwrap(), None);
+    assert!(anchors().look(Moment::Turning, 3).await.unwrap().is_some());
     let posted = posted.0.lock().unwrap();
     assert_eq!(posted.len(), 2);
     assert_ne!(posted[0].0, posted[1].0);
     assert!(posted.iter().all(|(_, outgoing)| matches!(outgoing, Outgoing::Text(text) if text.notice)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_anchor_is_posted_and_keeps_nobody_from_stopping() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("matrixd.db"), &[7; 32]).unwrap();
+    let posted = Arc::new(Posted::default());
+    let record = Box::new(Fixed(Arc::new(Mutex::new(head(5, "a")))));
+    let book = Book::new(store).unwrap();
+    let room = owned_room_id!("!audit:home.org");
+    let anchors = Anchors::new(room, Schedule::default(), record, book, posted.clone());
+    let began = tokio::time::Instant::now();
+    // It never arrives here.
+    anchors.close(0).await;
+    assert_eq!(began.elapsed().as_secs(), LAST.as_secs());
+    assert_eq!(posted.0.lock().unwrap().len(), 1);
+    anchors.close(1).await;
+    assert_eq!(began.elapsed().as_secs(), LAST.as_secs(), "nothing is new");
 }

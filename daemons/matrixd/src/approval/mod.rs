@@ -15,6 +15,7 @@ mod choosing;
 pub mod code;
 pub mod desk;
 pub mod judging;
+mod likeness;
 pub mod outcome;
 pub mod prompt;
 pub mod refusal;

@@ -9,10 +9,9 @@ use testudo::approval::{Approval, Scope, Section};
 use testudo::verdict::Weight;
 
 use super::judging::Sign;
+pub use super::likeness::{MARK, defused, is_like_a_question};
 use super::prompt::Prompt;
 
-/// The first character of every question, and of nothing else that we say.
-pub const MARK: char = '⛨';
 /// Most bytes of a message, body and HTML together: as JSON and encrypted it stays below the 64 KiB of an event.
 const MOST: usize = 32 * 1024;
 /// How many lines of a section, and bytes of a line, are shown where the whole is in a file: the first that fits.
@@ -168,11 +167,6 @@ pub fn ended(prompt: &Prompt, outcome: &str, escape: fn(&str) -> String) -> Look
         body: format!("{header}\n  {headline}"),
         html: format!("<p><strong>{}</strong></p><p>{}</p>", escape(&header), escape(&headline)),
     }
-}
-
-/// What somebody else worded, so that it does not look like a question of ours.
-pub fn defused(text: &str) -> String {
-    text.replace(MARK, "�")
 }
 
 /// Text in HTML.

@@ -128,3 +128,33 @@ impl Recording for Recorder {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store;
+    use crate::store::testing::{config, event, opened, room};
+
+    #[test]
+    fn a_session_that_was_begun_anew_is_still_of_its_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places::new(opened(directory.path()));
+        let rooms = KnownRooms::new(places.clone(), &config(), || None);
+        for thread in [None, Some(event(1))] {
+            let place = store::Place { room: room(1), thread };
+            let session = places.used(&place, 1).unwrap();
+            for session in [session.clone(), store::renewed(&session, 1), store::renewed(&session, 12)] {
+                let found = rooms.of(&session).unwrap();
+                assert_eq!(
+                    (found.room, found.thread),
+                    (place.room.clone(), place.thread.clone()),
+                    "{session}"
+                );
+                assert!(found.is_own);
+            }
+            for other in [format!("{session}-n"), format!("{session}-nx"), "main-n1".to_owned()] {
+                assert!(rooms.of(&other).is_none(), "{other}");
+            }
+        }
+    }
+}

@@ -151,6 +151,10 @@ mod tests {
             false
         }
 
+        fn waits_in(&self, _: &RoomId) -> bool {
+            false
+        }
+
         fn reads_as_answer(&self, _: &RoomId, text: &str) -> bool {
             text.starts_with("/approve a-1 ")
         }

@@ -2,13 +2,15 @@
 //!
 //! Nothing of a model reaches the HTML unescaped: there is no list of what is taken out, only the few tags that are put
 //! in. Raw HTML is shown as the text that it is; pictures are not loaded from anywhere; a link shows where it leads;
-//! what would look like a person or a room to a client (a permalink) is code, and no word calls everybody.
+//! what would look like a person or a room to a client (a permalink) is code, and no word calls everybody. Nothing looks
+//! like a question of ours, neither as it is written nor as it is shown.
 
 mod link;
 mod writer;
 
 use pulldown_cmark::{Options, Parser, TextMergeStream};
 
+use crate::approval::rendering::{defused, is_like_a_question};
 use crate::conversation::plain;
 use crate::outgoing::Text;
 
@@ -44,8 +46,10 @@ pub fn message(markdown: &str, hygiene: Hygiene) -> Text {
         return Text { body: markdown.to_owned(), html: Some(html(markdown, hygiene)), ..Text::default() };
     }
     // What hides is written out before the parse, too: an entity is read by the parser, a character is not.
-    let markdown = plain::seen(markdown);
-    Text { body: plain::quiet(&markdown), html: Some(html(&markdown, hygiene)), ..Text::default() }
+    let markdown = defused(&plain::seen(markdown));
+    // What only the form makes look so, letter by letter, is left without a form.
+    let html = Some(html(&markdown, hygiene)).filter(|html| !is_like_a_question(&words(html)));
+    Text { body: plain::quiet(&markdown), html, ..Text::default() }
 }
 
 /// Words of ours, in Markdown, that clients show quietly.
@@ -61,6 +65,16 @@ fn html(markdown: &str, hygiene: Hygiene) -> String {
         writer.event(event);
     }
     writer.finish()
+}
+
+/// What is read of our own HTML: without its tags, and with the characters that it has names for.
+fn words(html: &str) -> String {
+    let mut words = String::with_capacity(html.len());
+    for (index, piece) in html.split('<').enumerate() {
+        words.push_str(if index == 0 { piece } else { piece.split_once('>').map_or("", |(_, words)| words) });
+    }
+    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    named.iter().fold(words, |words, (name, character)| words.replace(name, character))
 }
 
 /// Text as it stands in HTML, between tags and in attributes.

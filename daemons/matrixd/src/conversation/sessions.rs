@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, params};
 use crate::commands::failure::Failure;
 use crate::commands::rooms::Rooms;
 use crate::conversation::Talk;
-use crate::store::{Place, Places, Store, StoreError};
+use crate::store::{Place, Places, Store, StoreError, renewed};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS renewed (session TEXT PRIMARY KEY, times INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
@@ -27,7 +27,7 @@ impl Sessions {
             let mut query = database.prepare_cached("SELECT times FROM renewed WHERE session = ?1")?;
             Ok(query.query_row([&first], |row| row.get(0)).optional()?)
         })?;
-        Ok(times.map_or_else(|| first.clone(), |times| format!("{first}-n{times}")))
+        Ok(times.map_or_else(|| first.clone(), |times| renewed(&first, times)))
     }
 
     /// Gives a place a session that was never used.
@@ -44,14 +44,6 @@ impl Sessions {
     }
 }
 
-/// The name that a place had before anything was begun anew there.
-fn first(session: &str) -> &str {
-    match session.rsplit_once("-n") {
-        Some((first, times)) if !times.is_empty() && times.bytes().all(|byte| byte.is_ascii_digit()) => first,
-        _ => session,
-    }
-}
-
 impl Rooms for Talk {
     fn session(&self, place: &Place) -> Result<String, Failure> {
         Ok(self.sessions.of(place)?)
@@ -63,7 +55,7 @@ impl Rooms for Talk {
     }
 
     fn place(&self, session: &str) -> Option<Place> {
-        Places::of(&self.places, first(session)).ok().flatten()
+        Places::of(&self.places, session).ok().flatten()
     }
 
     fn forget_waiting(&self, place: &Place) -> Result<usize, Failure> {

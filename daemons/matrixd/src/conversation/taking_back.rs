@@ -5,9 +5,9 @@
 use matrix_sdk::ruma::{EventId, OwnedEventId};
 
 use crate::authorship::{Standing, standing};
+use crate::conversation::Talk;
 use crate::conversation::exchange::{Exchange, Shown, Stage};
 use crate::conversation::following::transaction;
-use crate::conversation::{Talk, unsent};
 use crate::incoming::Origin;
 use crate::outbox::{Delivery, Post};
 use crate::outgoing::Outgoing;
@@ -42,10 +42,7 @@ impl Talk {
         let files = (0..exchange.files).map(|index| format!("file-{index}"));
         for name in std::iter::once("final".to_owned()).chain(files) {
             let transaction = transaction(number, exchange, &name);
-            if !unsent::drop_queued(&self.means.store, &transaction)? {
-                continue;
-            }
-            let ticket = self.means.outbox.follow(&transaction)?;
+            let Some(ticket) = self.means.outbox.withdraw(&transaction)? else { continue };
             let (talk, exchange) = (self.clone(), exchange.clone());
             tokio::spawn(async move {
                 let Delivery::Sent(event) = ticket.delivered().await else { return };

@@ -13,6 +13,9 @@ pub trait Prompts: Send + Sync + 'static {
     /// Whether this event of this room asked a question, open or not, or is an answer that was given to one.
     fn concerns(&self, room: &RoomId, event: &EventId) -> bool;
 
+    /// Whether a question of this room waits for its answer.
+    fn waits_in(&self, room: &RoomId) -> bool;
+
     /// Whether these words answer a question of this room without replying to it, such as `yes 7K3M`. What is not
     /// meant as an answer beyond doubt is not one: it goes to the agent.
     fn reads_as_answer(&self, room: &RoomId, text: &str) -> bool;
@@ -41,13 +44,11 @@ pub fn route(incoming: &Incoming, standing: Standing, prompts: &dyn Prompts) -> 
     match incoming {
         Incoming::Undecryptable { .. } if standing != Standing::Stranger => Route::Undecryptable,
         Incoming::Undecryptable { .. } | Incoming::Member { .. } => Route::Unheard,
-        // A reaction on anything but a question says nothing to anybody.
+        // A reaction on anything but a question says nothing to anybody; but while one waits, what is given to a copy of
+        // it is told that it has no effect.
         Incoming::Reaction { target, .. } => {
-            if prompts.concerns(room, target) {
-                Route::Answer
-            } else {
-                Route::Unheard
-            }
+            let is_near = || standing != Standing::Stranger && prompts.waits_in(room);
+            if prompts.concerns(room, target) || is_near() { Route::Answer } else { Route::Unheard }
         }
         Incoming::Redaction { target, .. } => heard(prompts.concerns(room, target), standing),
         Incoming::Edit { target, text, .. } => {

@@ -108,6 +108,18 @@ impl Outbox {
         Ok(Ticket { transaction: transaction.to_owned(), delivery })
     }
 
+    /// Takes a post back that was queued: it is forgotten, and who waits for its delivery is told that there is none. A
+    /// post that is on its way or in its room already is not; then this is its ticket.
+    pub fn withdraw(&self, transaction: &str) -> Result<Option<Ticket>, StoreError> {
+        if self.posts.forget_queued(transaction)? {
+            self.tell(transaction, &Delivery::Failed("it was withdrawn before it was sent".into()));
+            // What waited behind it in its room may be due.
+            self.shared.queued.notify_one();
+            return Ok(None);
+        }
+        if self.posts.is_known(transaction)? { self.follow(transaction).map(Some) } else { Ok(None) }
+    }
+
     /// How many posts there are in each state.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         self.posts.counts()

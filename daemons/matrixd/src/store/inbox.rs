@@ -1,8 +1,8 @@
 //! The inbox: what the homeserver brought and nobody dealt with yet, in the order in which it came.
 //!
 //! Promises: the events of a sync and its token are kept together or not at all, so an event comes in at least once;
-//! an event id is let in once, so it goes out once, however often and in whatever order it comes. A dead letter that
-//! can be read at last comes in a second time, in the place of the first. What a crash left in the middle comes out
+//! an event id is let in once, and so are the words under one seal, so they go out once, however often, in whatever
+//! order and under whatever id they come. A dead letter that can be read at last comes in a second time, in the place of the first. What a crash left in the middle comes out
 //! again, and says so.
 
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ use testudo::config::Matrixd;
 use tokio::sync::Notify;
 
 use super::door::{self, Admission};
+use super::seals::{self, Arriving};
 use super::{Store, StoreError, dead_letters};
 use crate::authorship::{Standing, standing};
 use crate::incoming::Incoming;
@@ -64,12 +65,17 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Full`] when there is no room for an owner's event; nothing is kept then, and the same sync is
     /// to be tried again later.
-    pub fn take(&self, events: &[Incoming], sync_token: &str, now_ms: i64) -> Result<Taken, StoreError> {
+    pub fn take<E: Arriving>(
+        &self,
+        events: &[E],
+        sync_token: &str,
+        now_ms: i64,
+    ) -> Result<Taken, StoreError> {
         self.let_in(events, Some(sync_token), now_ms)
     }
 
     /// Keeps events that no sync brought: dead letters that can be read now, or what a gap in a timeline hid.
-    pub fn take_late(&self, events: &[Incoming], now_ms: i64) -> Result<Taken, StoreError> {
+    pub fn take_late<E: Arriving>(&self, events: &[E], now_ms: i64) -> Result<Taken, StoreError> {
         self.let_in(events, None, now_ms)
     }
 
@@ -140,12 +146,17 @@ impl Inbox {
         standing(&self.config, user)
     }
 
-    fn let_in(&self, events: &[Incoming], token: Option<&str>, now_ms: i64) -> Result<Taken, StoreError> {
+    fn let_in<E: Arriving>(
+        &self,
+        events: &[E],
+        token: Option<&str>,
+        now_ms: i64,
+    ) -> Result<Taken, StoreError> {
         let taken = self.store.transact(|database| {
             let mut taken = Taken::default();
             let mut crowd = Crowd::of(database)?;
-            for incoming in events {
-                self.let_one_in(database, incoming, &mut crowd, &mut taken, now_ms)?;
+            for event in events {
+                self.let_one_in(database, event, &mut crowd, &mut taken, now_ms)?;
             }
             if let Some(token) = token {
                 self.store.keep_in(database, TOKEN, token.as_bytes())?;
@@ -167,11 +178,12 @@ impl Inbox {
     fn let_one_in(
         &self,
         database: &Connection,
-        incoming: &Incoming,
+        arriving: &impl Arriving,
         crowd: &mut Crowd,
         taken: &mut Taken,
         now_ms: i64,
     ) -> Result<(), StoreError> {
+        let (incoming, seal) = (arriving.incoming(), arriving.seal());
         let origin = incoming.origin();
         let standing = self.standing(&origin.sender);
         if self.config.user.as_deref() == Some(origin.sender.as_str()) {
@@ -203,6 +215,15 @@ impl Inbox {
             return Ok(());
         }
         let event = origin.event.as_str();
+        if let Some(seal) = seal {
+            if seals::is_spent(database, seal)? {
+                tracing::warn!(event, "heard this before: the homeserver repeats what somebody once said");
+                dead_letters::remove(database, event)?;
+                taken.known += 1;
+                return Ok(());
+            }
+            seals::spend(database, seal, now_ms)?;
+        }
         let body = serde_json::to_vec(incoming)
             .map_err(|error| StoreError::Unwritable { what: event.to_owned(), cause: error.to_string() })?;
         let sealed = self.store.seal(&place(event), &body)?;
@@ -302,6 +323,7 @@ fn is_known(database: &Connection, incoming: &Incoming) -> Result<bool, StoreErr
 /// Forgets what was seen too long ago, and the oldest of too many.
 fn forget_old(database: &Connection, now_ms: i64) -> Result<(), StoreError> {
     database.prepare_cached("DELETE FROM seen WHERE seen_ms < ?1")?.execute([door::known_since(now_ms)])?;
+    seals::forget_old(database, now_ms)?;
     let known = count(database, "SELECT count(*) FROM seen", [])?;
     if let Some(surplus) = known.checked_sub(door::MOST_KNOWN).filter(|surplus| *surplus > 0) {
         database

@@ -25,6 +25,7 @@ mod places;
 pub(crate) mod posts;
 mod schema;
 mod sealing;
+mod seals;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -33,8 +34,9 @@ mod tests;
 pub use dead_letters::{DeadLetter, DeadLetters, LostKey};
 pub use error::StoreError;
 pub use inbox::{Inbox, Taken, Waiting};
-pub use places::{Place, Places, session_name};
+pub use places::{Place, Places, renewed, session_name};
 use sealing::Sealer;
+pub use seals::{Arrival, Arriving, Seal};
 
 /// How long another process, such as one that just ends, may hold the database.
 const BUSY: Duration = Duration::from_secs(5);

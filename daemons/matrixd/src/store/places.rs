@@ -77,11 +77,11 @@ impl Places {
         Ok(session)
     }
 
-    /// The place of a session; none when it is no session of a room that is known.
+    /// The place of a session, also of one that was begun anew there; none when it is no session of a room that is known.
     pub fn of(&self, session: &str) -> Result<Option<Place>, StoreError> {
         let row: Option<(String, Option<String>)> = self.store.with(|database| {
             let mut query = database.prepare_cached("SELECT room, thread FROM place WHERE session = ?1")?;
-            Ok(query.query_row([session], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+            Ok(query.query_row([first(session)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
         })?;
         row.map(|(room, thread)| parsed(room, thread)).transpose()
     }
@@ -96,6 +96,19 @@ impl Places {
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         rows.into_iter().map(|(room, thread)| parsed(room, thread)).collect()
+    }
+}
+
+/// The name of a session that somebody began anew in the place of this one, the first time or a later one.
+pub fn renewed(session: &str, times: i64) -> String {
+    format!("{session}-n{times}")
+}
+
+/// The name that a place had before anything was begun anew there. The digits of a digest are no `n`.
+fn first(session: &str) -> &str {
+    match session.rsplit_once("-n") {
+        Some((first, times)) if !times.is_empty() && times.bytes().all(|byte| byte.is_ascii_digit()) => first,
+        _ => session,
     }
 }
 

@@ -138,6 +138,20 @@ impl Posts {
         })
     }
 
+    /// Forgets a post that waits for its turn; false when there is none of this id, or not any more.
+    pub(crate) fn forget_queued(&self, transaction: &str) -> Result<bool, StoreError> {
+        self.store.transact(|database| {
+            let query = "DELETE FROM post WHERE txn = ?1 AND state = 'queued'";
+            Ok(database.execute(query, [transaction])? > 0)
+        })
+    }
+
+    /// Whether there is a post of this id, in whatever state.
+    pub(crate) fn is_known(&self, transaction: &str) -> Result<bool, StoreError> {
+        let query = "SELECT count(*) FROM post WHERE txn = ?1";
+        self.store.with(|database| Ok(count(database, query, [transaction])? > 0))
+    }
+
     /// The first queued post of each room. Each is found by the index, however many are queued behind it.
     pub(crate) fn heads(&self) -> Result<Vec<Head>, StoreError> {
         self.store.with(|database| {

@@ -8,8 +8,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Step by step; `user_version` counts how many were taken.
-const STEPS: [&str; 1] =
-    ["CREATE TABLE sealing (one INTEGER PRIMARY KEY CHECK (one = 1), wrapped BLOB NOT NULL) STRICT;
+const STEPS: [&str; 2] = [
+    "CREATE TABLE sealing (one INTEGER PRIMARY KEY CHECK (one = 1), wrapped BLOB NOT NULL) STRICT;
      CREATE TABLE value (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
      CREATE TABLE inbox (
          seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,7 +61,20 @@ const STEPS: [&str; 1] =
          room TEXT NOT NULL,
          thread TEXT,
          used_ms INTEGER NOT NULL
-     ) STRICT;"];
+     ) STRICT;",
+    // What was let in before this step has no seal here: its events are known by their ids.
+    "CREATE TABLE sealed_session (
+         session TEXT PRIMARY KEY,
+         floor INTEGER NOT NULL,
+         used_ms INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX sealed_session_age ON sealed_session (used_ms);
+     CREATE TABLE sealed_index (
+         session TEXT NOT NULL,
+         number INTEGER NOT NULL,
+         PRIMARY KEY (session, number)
+     ) STRICT, WITHOUT ROWID;",
+];
 
 /// Brings a database to the newest step, or leaves it as it was.
 pub(super) fn migrate(database: &mut Connection) -> Result<(), StoreError> {

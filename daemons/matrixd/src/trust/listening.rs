@@ -39,13 +39,27 @@ async fn requested(ours: &Verifications, client: &Client, sender: &UserId, trans
         return tracing::info!("{sender} is on no list: a verification that he asks for is not heard");
     }
     let Some(request) = client.encryption().get_verification_request(sender, transaction).await else {
-        return;
+        return learn(client, sender);
     };
     if !request.we_started() {
         let device = device_of(&request);
         let opened = opened(sender, device, transaction);
         let _ = ours.open(Opened { request: Some(request), ..opened }, client);
     }
+}
+
+/// The SDK drops what a device asks that it does not know, and nobody tells it of devices of whom no room is shared with:
+/// they are learned now, so that he is heard when he asks again. The loop that syncs does not wait for it.
+fn learn(client: &Client, sender: &UserId) {
+    let (client, user) = (client.clone(), sender.to_owned());
+    drop(tokio::spawn(async move {
+        match client.encryption().request_user_identity(&user).await {
+            Ok(_) => tracing::warn!(
+                "a verification that {user} asks for is too old or of a device that was not known: he must end it and ask again"
+            ),
+            Err(error) => tracing::warn!("the devices of {user} are not known: {error}"),
+        }
+    }));
 }
 
 /// Without a request before it: how verifying was before there were requests, and some clients still do it.

@@ -32,6 +32,8 @@ impl Trust {
     /// When it was shown already or was not made here.
     pub fn show_recovery_key(&self) -> Result<Zeroizing<String>, TrustError> {
         let key = self.unshown()?.ok_or(TrustError::Shown)?;
+        // Before it is forgotten: should the answer be lost, this tells why no key can be shown.
+        tracing::info!("the recovery key is handed to an operator");
         self.store.forget(KEY)?;
         // What was forgotten must not stand in the journal of the file either. Busy only means that it goes later.
         self.store

@@ -10,15 +10,15 @@ use crate::talk::{BRIDGED, MEMBER, OWNER, Question, Talk};
 use crate::timeline::Seen;
 
 /// An open question whose yes would write `a.txt`.
-struct Asked {
-    talk: Talk,
-    ann: Human,
-    room: OwnedRoomId,
-    question: Question,
+pub(crate) struct Asked {
+    pub(crate) talk: Talk,
+    pub(crate) ann: Human,
+    pub(crate) room: OwnedRoomId,
+    pub(crate) question: Question,
 }
 
 impl Asked {
-    async fn with(weight: &str, change: impl FnOnce(&mut testudo_appliance::Plan)) -> Self {
+    pub(crate) async fn with(weight: &str, change: impl FnOnce(&mut testudo_appliance::Plan)) -> Self {
         let talk = Talk::with(Synapse::start(), weight, change);
         let (ann, room) = talk.owner().await;
         let mark = ann.timeline.mark();
@@ -28,7 +28,7 @@ impl Asked {
     }
 
     /// Another person in the room.
-    async fn also(&self, name: &str) -> Human {
+    pub(crate) async fn also(&self, name: &str) -> Human {
         let human = Human::login(&self.talk.synapse, name).await;
         self.ann.room(&self.room).invite_user_by_id(human.user()).await.unwrap();
         human.join(&self.room).await;
@@ -36,12 +36,12 @@ impl Asked {
         human
     }
 
-    fn yes(&self) -> String {
+    pub(crate) fn yes(&self) -> String {
         format!("yes {}", self.question.code)
     }
 
     /// What came before is settled by now, because what the owner asks after it is answered; and nothing came of it.
-    async fn nothing_came_of_it(&self, attack: &str) {
+    pub(crate) async fn nothing_came_of_it(&self, attack: &str) {
         let mark = self.ann.timeline.mark();
         self.ann.say(&self.room, "/approvals").await;
         let is_right = |seen: &Seen| {
@@ -188,4 +188,22 @@ async fn a_name_that_looks_like_the_owner_s_is_not_his() {
     bob.say(&asked.room, &asked.yes()).await;
     asked.nothing_came_of_it("the owner's name").await;
     asked.answered_by_its_owner().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sealed_once_and_is_shown_again_is_not_heard_again() {
+    let talk = Talk::with(Synapse::start(), "reply", |_| {});
+    let (ann, room) = talk.owner().await;
+    let said = ann.say(&room, "say only-once").await;
+    ann.hears(&room, "only-once").await;
+    let (owner, sealed) = (ann.user().to_string(), talk.synapse.sealed(&said));
+    let copy = talk.synapse.forge(&owner, room.as_str(), "m.room.encrypted", &sealed).await;
+    // Her own client takes it for hers, so it is a good copy.
+    ann.timeline.wait("the copy", |seen| seen.event == copy && seen.readable).await;
+    ann.say(&room, "say and-then").await;
+    let is_answer = |seen: &Seen, part: &str| {
+        seen.sender == talk.bot.as_str() && seen.is_message() && seen.body().contains(part)
+    };
+    ann.timeline.wait("the last answer", |seen| is_answer(seen, "and-then")).await;
+    assert_eq!(ann.timeline.so_far().iter().filter(|seen| is_answer(seen, "only-once")).count(), 1);
 }

@@ -2,7 +2,7 @@
 //!
 //! [`synapse`] is the homeserver, [`human`] a person with the SDK's client and [`nio`] one with another; `harness` shows
 //! that these are real. [`talk`] is the appliance, and the stories are told in `story`, `trust`, `attacks`, `hostile`
-//! and `resilience`.
+//! and `resilience`; `without` shows for some attacks which control it is that stops them.
 //! Each test has a homeserver of its own.
 #![recursion_limit = "256"]
 
@@ -20,3 +20,4 @@ mod talk;
 mod timeline;
 mod trust;
 mod verification;
+mod without;

@@ -1,7 +1,7 @@
 //! A model that speaks as slowly as real ones do: an OpenAI-compatible server on loopback.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,11 @@ fn answer(mut stream: TcpStream, words: usize, pause: Duration) -> std::io::Resu
         std::thread::sleep(pause);
     }
     say(&mut stream, "", "\"stop\"")?;
-    stream.write_all(b"data: [DONE]\n\n")
+    stream.write_all(b"data: [DONE]\n\n")?;
+    // Closed while some of the question is unread, it would take back what it said last.
+    stream.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut stream, &mut std::io::sink()).ok();
+    Ok(())
 }
 
 fn say(stream: &mut TcpStream, delta: &str, finish: &str) -> std::io::Result<()> {

@@ -8,7 +8,7 @@ use crate::human::Human;
 use crate::model::Model;
 use crate::nio::Nio;
 use crate::synapse::Synapse;
-use crate::talk::{MEMBER, Talk};
+use crate::talk::{MEMBER, OWNER, Talk};
 use crate::timeline::Seen;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +102,71 @@ async fn a_long_answer_takes_few_edits_and_its_end_notifies() {
             .any(|seen| seen.kind == "m.typing" && seen.content.to_string().contains(talk.bot.as_str())),
         "it was seen to type"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_an_answer_is_a_file() {
+    let model = Model::speaking(20_000, Duration::ZERO);
+    let talk = Talk::with(Synapse::start(), "reply", |plan| model.enter(plan));
+    let (ann, room) = talk.owner().await;
+    let mark = ann.timeline.mark();
+    ann.say(&room, "tell me everything").await;
+    let is_file = |seen: &Seen| seen.sender == talk.bot.as_str() && seen.content["msgtype"] == "m.file";
+    let file = ann.timeline.after(mark, "the long answer as a file", is_file).await;
+    assert!(file.sealed, "its key is in an encrypted event");
+    let content = String::from_utf8(ann.download(&file).await).unwrap();
+    let words = content.split_whitespace().count();
+    assert!(content.starts_with("word0 ") && words > 5_000, "{words} words, {} bytes", content.len());
+    // In the room there is its beginning, and where the rest is.
+    let beginning = |seen: &Seen| {
+        seen.sender == talk.bot.as_str() && seen.content.to_string().contains("the whole answer is in")
+    };
+    ann.timeline.wait("the beginning of the answer", beginning).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_begun_anew_is_asked_in_its_own_room() {
+    let talk = Talk::start();
+    // The first room of an owner is where everything else is asked.
+    let (ann, _) = talk.owner().await;
+    let room = ann.create_room(&[&talk.bot]).await;
+    ann.member(&room, &talk.bot, "join").await;
+    ann.say(&room, "say hello").await;
+    ann.hears(&room, "hello").await;
+    ann.say(&room, "/new").await;
+    ann.hears(&room, "begins a new session").await;
+    let mark = ann.timeline.mark();
+    ann.say(&room, "write 'x' to a.txt").await;
+    let question = talk.question(&ann, &room, mark).await;
+    ann.say(&room, &format!("yes {}", question.code)).await;
+    talk.until("written", |talk| talk.scene.file("a.txt").as_deref() == Some(b"x"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_record_stands_is_posted_before_the_daemon_stops() {
+    let synapse = Synapse::start();
+    synapse.register("keeper");
+    let keeper = Human::login(&synapse, "keeper").await;
+    let audit = keeper.create_room(&[]).await;
+    let (owners, named) = (vec![synapse.id(OWNER), synapse.id("keeper")], audit.to_string());
+    let talk = Talk::with(synapse, "reply", |plan| {
+        plan.set("matrixd", "owners", owners).set("matrixd", "audit_room", named);
+    });
+    keeper.room(&audit).invite_user_by_id(&talk.bot).await.unwrap();
+    keeper.member(&audit, &talk.bot, "join").await;
+    let (ann, room) = talk.owner().await;
+    ann.say(&room, "what time is it?").await;
+    ann.hears(&room, "time").await;
+    let mark = keeper.timeline.mark();
+    tokio::task::block_in_place(|| talk.scene.appliance.stop_unit("matrixd")).unwrap();
+    let is_anchor = |seen: &Seen| {
+        seen.room == audit.as_str() && seen.sender == talk.bot.as_str() && seen.body().starts_with("anchor ")
+    };
+    let anchor = keeper.timeline.after(mark, "the last anchor", is_anchor).await;
+    let head = tokio::task::block_in_place(|| talk.scene.as_user("root", "Audit1", "Head", &[])).json();
+    let stands = format!("anchor {} {} ", head["seq"], head["hash"].as_str().unwrap());
+    assert!(anchor.body().starts_with(&stands), "{} is not {stands}", anchor.body());
+    assert!(anchor.sealed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

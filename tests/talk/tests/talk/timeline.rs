@@ -103,11 +103,6 @@ impl Timeline {
         self.find(PATIENCE, what, |seen| seen.iter().skip(mark).find(|one| is_right(one)).cloned()).await
     }
 
-    /// The first thing that is right, of which it is known that it takes its time.
-    pub(crate) async fn within(&self, limit: Duration, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
-        self.find(limit, what, |seen| seen.iter().find(|one| is_right(one)).cloned()).await
-    }
-
     async fn find<T>(&self, limit: Duration, what: &str, find: impl Fn(&[Seen]) -> Option<T>) -> T {
         let mut count = self.count.subscribe();
         let deadline = tokio::time::Instant::now() + limit;

@@ -12,6 +12,8 @@ use crate::approval::choosing::chosen;
 use crate::approval::judging::{Attempt, Judgement};
 use crate::approval::prompt::Prompt;
 use crate::approval::refusal::Refusal;
+use crate::approval::rendering::defused;
+use crate::conversation::plain;
 use crate::dispatcher::{Answers, Heard, Prompts};
 use crate::incoming::{Incoming, Origin};
 use crate::outgoing::{Outgoing, Text};
@@ -23,6 +25,10 @@ impl Prompts for Desk {
         // Whose room it is, and whether it is this event, is for the judge to say.
         let is_anything = !self.judge.controls.target && self.book.waits_in(room).unwrap_or_default();
         is_anything || self.book.concerns(event).unwrap_or_else(|error| unknown(&error))
+    }
+
+    fn waits_in(&self, room: &RoomId) -> bool {
+        self.book.waits_in(room).unwrap_or_else(|error| unknown(&error))
     }
 
     fn reads_as_answer(&self, room: &RoomId, text: &str) -> bool {
@@ -127,7 +133,7 @@ impl Desk {
             let text = format!(
                 "I was restarted while I handed on your answer to {id}. If {id} is still open, answer it again."
             );
-            self.say(&prompt, origin, text)?;
+            self.say(&prompt, origin, &text)?;
         }
         self.book.conclude(&origin.event, "interrupted")
     }
@@ -152,7 +158,7 @@ impl Desk {
                         "I do not know whether your answer to {id} arrived: {error}. If {id} is still open, answer it again."
                     ),
                 };
-                self.say(prompt, origin, text)?;
+                self.say(prompt, origin, &text)?;
                 Ok(format!("failed: {error}"))
             }
         }
@@ -165,14 +171,15 @@ impl Desk {
         }
         let entry = about_refused(prompt, origin.sender.as_str(), refusal.word());
         self.record.append(entry.with("event_id", origin.event.as_str())).await;
-        self.say(prompt, origin, format!("No effect: {}.", refusal.sentence(prompt)))
+        self.say(prompt, origin, &format!("No effect: {}.", refusal.sentence(prompt)))
     }
 
     /// Says something to who gave an answer, where he gave it.
-    fn say(&self, prompt: &Prompt, origin: &Origin, body: String) -> Result<(), StoreError> {
+    fn say(&self, prompt: &Prompt, origin: &Origin, body: &str) -> Result<(), StoreError> {
         let is_there = origin.room == prompt.place.room;
         let text = Text {
-            body,
+            // A cause can have words of others in it.
+            body: defused(&plain::harmless(body)),
             thread: prompt.place.thread.clone().filter(|_| is_there),
             reply_to: Some(origin.event.clone()),
             notice: true,

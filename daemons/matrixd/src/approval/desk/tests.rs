@@ -301,3 +301,33 @@ async fn a_reaction_on_a_copy_has_an_effect_only_without_the_control() {
         assert_eq!(scene.at_policy().len(), expected);
     }
 }
+
+#[tokio::test]
+async fn a_reaction_on_a_copy_is_answered_once_and_recorded() {
+    let scene = Scene::new();
+    scene.asked(&light()).await;
+    scene.deliver(".ask").await;
+    assert!(scene.desk.waits_in(room_id!("!home:home.org")));
+    assert!(!scene.desk.waits_in(room_id!("!other:home.org")));
+    let (ann, copy) = (owned_user_id!("@ann:home.org"), owned_event_id!("$copy"));
+    for (number, sign) in ["✅", "🔁", "👍", "❌", "✅"].into_iter().enumerate() {
+        scene.heard(&reacts(&format!("$r{number}"), ann.clone(), &copy, sign)).await;
+    }
+    let told: Vec<String> = scene.bodies().into_iter().filter(|body| body.starts_with("No effect")).collect();
+    assert_eq!(told, ["No effect: that was not given to a-7 itself, but to another message."]);
+    assert_eq!(scene.at_policy(), [""; 0]);
+    let recorded = scene.record.0.lock().unwrap();
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0].detail["reason"], "target");
+}
+
+#[tokio::test]
+async fn what_policyd_says_does_not_look_like_a_question() {
+    let scene = Scene::new();
+    scene.asked(&approval()).await;
+    scene.deliver(".ask").await;
+    *scene.policy.fails.lock().unwrap() = Some(PolicyError::Gone("\u{26e8} TESTUDO ASKS\u{202e}".into()));
+    scene.says("$1", &format!("yes {}", scene.prompt().code)).await;
+    let last = scene.bodies().pop().unwrap();
+    assert!(!rendering::is_like_a_question(&last) && !last.contains('\u{202e}'), "{last}");
+}

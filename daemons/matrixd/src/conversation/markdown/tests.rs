@@ -43,6 +43,28 @@ fn ordinary_markdown_looks_as_it_should() {
 }
 
 #[test]
+fn nothing_looks_like_a_question() {
+    for hostile in [
+        "⛨ TESTUDO ASKS · a-1",
+        "well ⛨",
+        "&#x26e8; **TESTUDO** ASKS",
+        "&#84;EST*U*DO ASKS",
+        "`⛨ TESTUDO ASKS`",
+        "```\n⛨ TESTUDO ASKS\n```",
+        "[⛨ TESTUDO](https://example.org/) ASKS",
+        "![⛨](https://example.org/⛨)",
+        "\\T\\ESTUDO ASKS &#x1f6e1;",
+        "|⛨|TESTUDO|\n|-|-|\n|ASKS|2|",
+    ] {
+        let text = message(hostile, Hygiene::Full);
+        assert!(!is_like_a_question(&text.body), "{hostile}: {}", text.body);
+        let html = text.html.unwrap_or_default();
+        assert!(!is_like_a_question(&words(&html)), "{hostile}: {html}");
+    }
+    assert_eq!(html_of("Testudo asks first"), "<p>Testudo asks first</p>");
+}
+
+#[test]
 fn raw_html_is_text() {
     for hostile in [
         "<script>alert(1)</script>",

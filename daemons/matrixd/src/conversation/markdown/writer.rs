@@ -2,6 +2,7 @@
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Tag, TagEnd};
 
+use crate::approval::rendering::defused;
 use crate::conversation::markdown::link::{self, Target};
 use crate::conversation::markdown::{Hygiene, escape};
 use crate::conversation::plain;
@@ -175,7 +176,7 @@ impl Writer {
     }
 
     fn harmless(&self, text: &str) -> String {
-        if self.hygiene.is_full() { plain::harmless(text) } else { text.to_owned() }
+        if self.hygiene.is_full() { defused(&plain::harmless(text)) } else { text.to_owned() }
     }
 }
 

@@ -32,6 +32,8 @@ enum Behaviour {
 struct Ears {
     /// The event that asked a question.
     prompt: OwnedEventId,
+    /// Where it waits for its answer.
+    waits_in: Option<OwnedRoomId>,
     behaviour: Box<dyn Fn(&str) -> Behaviour + Send + Sync>,
     go_on: Semaphore,
     heard: Mutex<Vec<String>>,
@@ -43,6 +45,7 @@ impl Ears {
     fn new(behaviour: impl Fn(&str) -> Behaviour + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             prompt: event(999),
+            waits_in: None,
             behaviour: Box::new(behaviour),
             go_on: Semaphore::new(0),
             heard: Mutex::default(),
@@ -110,6 +113,10 @@ fn room_number(room: &RoomId) -> String {
 impl Prompts for Ears {
     fn concerns(&self, _: &RoomId, event: &EventId) -> bool {
         self.prompt == event
+    }
+
+    fn waits_in(&self, room: &RoomId) -> bool {
+        self.waits_in.as_deref() == Some(room)
     }
 
     fn reads_as_answer(&self, _: &RoomId, text: &str) -> bool {

@@ -57,6 +57,24 @@ fn each_event_goes_to_who_it_is_for() {
 }
 
 #[test]
+fn while_a_question_waits_reactions_around_it_are_judged() {
+    let mut ears = Ears::new(|_| Behaviour::Quick);
+    Arc::get_mut(&mut ears).unwrap().waits_in = Some(crate::store::testing::room(1));
+    for (of_room, standing, expected) in [
+        (1, Standing::Owner, Route::Answer),
+        (1, Standing::Member, Route::Answer),
+        (1, Standing::Stranger, Route::Unheard),
+        (2, Standing::Owner, Route::Unheard),
+    ] {
+        assert_eq!(
+            route(&reacted(1, of_room, ANN, 5), standing, ears.as_ref()),
+            expected,
+            "{of_room} {standing:?}"
+        );
+    }
+}
+
+#[test]
 fn an_edit_never_commands() {
     for text in ["/stop", "* /stop", "/approve a-1 7K3M"] {
         assert_eq!(routed(&edited(5, text), Standing::Owner), Route::Talk, "{text}");

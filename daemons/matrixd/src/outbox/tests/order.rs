@@ -101,3 +101,22 @@ async fn what_is_queued_while_another_is_on_its_way_waits_for_it() {
     assert_eq!(server.timeline(), [(1, "long".to_owned()), (1, "short".to_owned())]);
     courier.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_withdrawn_in_time_is_never_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|_, _, _| Answer::Accept);
+    let withdrawn = outbox.queue(words(1, "a secret").named("a")).unwrap();
+    let kept = outbox.queue(words(1, "no secret").named("b")).unwrap();
+    assert!(outbox.withdraw("a").unwrap().is_none());
+    assert!(matches!(withdrawn.delivered().await, Delivery::Failed(_)), "who waits for it is told");
+    assert!(outbox.withdraw("a").unwrap().is_none(), "again");
+    assert!(outbox.failures(9).unwrap().is_empty(), "nothing went wrong");
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let Delivery::Sent(event) = kept.delivered().await else { panic!("it is sent") };
+    assert_eq!(server.timeline(), [(1, "no secret".to_owned())]);
+    let late = outbox.withdraw("b").unwrap().expect("it is in the room");
+    assert_eq!(late.delivered().await, Delivery::Sent(event));
+    courier.abort();
+}

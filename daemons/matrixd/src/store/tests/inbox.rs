@@ -23,7 +23,7 @@ fn what_came_waits_in_order_with_the_token_over_a_restart() {
     let second = inbox(&directory);
     assert_eq!(second.sync_token().unwrap().as_deref(), Some("t1"));
     assert_eq!(events(&second), ["$event2", "$event1"]);
-    second.take(&[], "t2", 6).unwrap();
+    second.take::<Arrival>(&[], "t2", 6).unwrap();
     assert_eq!(second.sync_token().unwrap().as_deref(), Some("t2"));
 }
 

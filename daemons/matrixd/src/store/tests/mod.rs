@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod inbox;
 mod posts;
+mod seals;
 
 #[test]
 fn nothing_that_was_said_lies_in_clear() {
