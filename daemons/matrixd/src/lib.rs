@@ -23,7 +23,6 @@ pub mod dispatcher;
 pub mod homeserver;
 pub mod incoming;
 pub mod letters;
-pub mod orders;
 pub mod outbox;
 pub mod outgoing;
 pub mod policy;

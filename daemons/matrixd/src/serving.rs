@@ -28,13 +28,13 @@ use crate::approval::desk::Surroundings;
 use crate::approval::judging::Judge;
 use crate::approval::{Desk, KnownRooms};
 use crate::commands::Commands;
+use crate::commands::ear::Ear;
 use crate::controls::Controls;
 use crate::conversation::markdown::Hygiene;
 use crate::conversation::{Means, Talk};
 use crate::dispatcher::{Dispatcher, Listeners};
 use crate::homeserver::Homeserver;
 use crate::letters::Letters;
-use crate::orders::Orders;
 use crate::outbox::{Clock, Outbox, courier};
 use crate::policy::Policy;
 use crate::service;
@@ -160,17 +160,11 @@ impl Whole {
             Arc::new(talk.clone()),
         );
         let conversation = Arc::new(talk);
-        let orders = Orders {
-            commands,
-            conversation: conversation.clone(),
-            outbox: outbox.clone(),
-            hygiene,
-            clock: clock.clone(),
-        };
+        let ear = Ear::new(commands, desk.clone(), conversation.clone(), outbox.clone(), clock.clone());
 
         let inbox = Inbox::new(store.clone(), Arc::clone(&self.config));
         let letters = DeadLetters::new(store.clone());
-        let listeners = Listeners { answers: desk, commands: Arc::new(orders), conversation };
+        let listeners = Listeners { answers: desk, commands: Arc::new(ear), conversation };
         parts.spawn(Dispatcher::new(inbox.clone(), outbox.clone(), letters.clone(), listeners).run());
         parts.spawn({
             let (account, inbox) = (Arc::clone(&self.account), inbox.clone());

@@ -217,11 +217,11 @@ impl Book {
         })
     }
 
-    /// Notes that an answer was taken back; false when it was none.
-    pub fn take_back(&self, event: &EventId) -> Result<bool, StoreError> {
+    /// Notes that a person took an answer of his back; false when it was none of his.
+    pub fn take_back(&self, event: &EventId, person: &UserId) -> Result<bool, StoreError> {
         self.0.with(|rows| {
-            let query = "UPDATE prompt_answer SET taken_back = 1 WHERE event = ?1";
-            Ok(rows.execute(query, [event.as_str()])? == 1)
+            let query = "UPDATE prompt_answer SET taken_back = 1 WHERE event = ?1 AND person = ?2";
+            Ok(rows.execute(query, [event.as_str(), person.as_str()])? == 1)
         })
     }
 

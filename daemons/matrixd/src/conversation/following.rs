@@ -21,6 +21,8 @@ use crate::store::StoreError;
 const TRIES: u32 = 4;
 /// How long nothing is tried in a room that does not take our messages; the outbox tells about it.
 const REFUSED: Duration = Duration::from_hours(1);
+/// How often it is looked whether the answers before this one arrived.
+const HELD: Duration = Duration::from_millis(200);
 
 /// A message on its way.
 type Sending = BoxFuture<'static, Result<OwnedEventId, SendError>>;
@@ -46,13 +48,18 @@ impl Talk {
         let mut is_streaming = true;
         let mut edits = 0;
         let finished = loop {
+            // The first words of an answer must not overtake the last ones of the answer before it.
+            let is_held = matches!(exchange.shown, Shown::Nothing)
+                && self.means.outbox.is_busy(&exchange.message.origin.room)?;
             if sending.is_none()
+                && !is_held
                 && let Some((step, markdown)) = showing.step(began.elapsed())
             {
                 edits += 1;
                 sending = self.show(number, &mut exchange, session, step, &markdown, edits)?;
             }
-            let pause = showing.due().map(|due| due.saturating_sub(began.elapsed()));
+            let least = if is_held { HELD } else { Duration::ZERO };
+            let pause = showing.due().map(|due| due.saturating_sub(began.elapsed()).max(least));
             tokio::select! {
                 finished = &mut end => break finished,
                 event = events.recv(), if is_streaming => match event {

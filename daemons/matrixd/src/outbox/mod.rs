@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use matrix_sdk::ruma::OwnedRoomId;
+use matrix_sdk::ruma::{OwnedRoomId, RoomId};
 use tokio::sync::{Notify, oneshot};
 
 use crate::outgoing::Outgoing;
@@ -118,6 +118,11 @@ impl Outbox {
             return Ok(None);
         }
         if self.posts.is_known(transaction)? { self.follow(transaction).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether a room has posts that have not arrived: what is sent beside the outbox would overtake them.
+    pub fn is_busy(&self, room: &RoomId) -> Result<bool, StoreError> {
+        self.posts.is_busy(room)
     }
 
     /// How many posts there are in each state.

@@ -3,7 +3,7 @@
 //! A post is its transaction id: queueing the same id again changes nothing. What was settled is known for a week, so
 //! that who asks after a restart learns what became of it; its content is gone at once.
 
-use matrix_sdk::ruma::{OwnedEventId, OwnedRoomId};
+use matrix_sdk::ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
@@ -150,6 +150,13 @@ impl Posts {
     pub(crate) fn is_known(&self, transaction: &str) -> Result<bool, StoreError> {
         let query = "SELECT count(*) FROM post WHERE txn = ?1";
         self.store.with(|database| Ok(count(database, query, [transaction])? > 0))
+    }
+
+    /// Whether a room has posts that have not arrived.
+    pub(crate) fn is_busy(&self, room: &RoomId) -> Result<bool, StoreError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM post WHERE room = ?1 AND state = 'queued')
+             OR EXISTS (SELECT 1 FROM post WHERE room = ?1 AND state = 'sending')";
+        self.store.with(|database| Ok(database.query_row(query, [room.as_str()], |row| row.get(0))?))
     }
 
     /// The first queued post of each room. Each is found by the index, however many are queued behind it.

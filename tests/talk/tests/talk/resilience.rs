@@ -1,5 +1,7 @@
 //! Nothing is lost, nothing is doubled, and nothing is read by who has left.
 
+use std::time::Duration;
+
 use matrix_sdk::ruma::events::room::encryption::RoomEncryptionEventContent;
 use matrix_sdk::ruma::{OwnedEventId, OwnedUserId, uint};
 use serde_json::json;
@@ -9,8 +11,16 @@ use crate::gap::Gap;
 use crate::human::Human;
 use crate::nio::Nio;
 use crate::synapse::Synapse;
-use crate::talk::Talk;
+use crate::talk::{MEMBER, Talk};
 use crate::timeline::{PATIENCE, Seen, Timeline};
+
+/// How many messages come at once unless it is said otherwise: each is a whole turn of the appliance.
+const BURST: usize = 300;
+
+/// How many messages come at once: `TESTUDO_TALK_BURST`, for who wants to see a thousand of them.
+fn burst() -> usize {
+    std::env::var("TESTUDO_TALK_BURST").map_or(BURST, |count| count.parse().expect("a number"))
+}
 
 /// How often the agent said this.
 fn said(timeline: &Timeline, talk: &Talk, part: &str) -> usize {
@@ -145,4 +155,47 @@ async fn an_open_question_outlives_its_daemon() {
     });
     ann.say(&room, &format!("yes {}", question.code)).await;
     talk.until("written", |talk| talk.scene.file("a.txt").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_messages_is_all_heard_in_order() {
+    let talk = Talk::start();
+    let (ann, room) = talk.owner().await;
+    let bob = Human::login(&talk.synapse, MEMBER).await;
+    ann.room(&room).invite_user_by_id(bob.user()).await.unwrap();
+    bob.join(&room).await;
+    ann.member(&room, bob.user(), "join").await;
+    let pid = talk.scene.appliance.pid_of("matrixd").unwrap();
+    let before = resident(pid);
+    let count = burst();
+    for number in 0..count {
+        bob.say(&room, &format!("say burst-{number}-")).await;
+    }
+    ann.say(&room, "say after-the-burst").await;
+    let is_last = |seen: &Seen| {
+        seen.is_message() && seen.sender == talk.bot.as_str() && seen.body().contains("after-the-burst")
+    };
+    ann.timeline.within(Duration::from_mins(5), "the last answer", is_last).await;
+    let answers: Vec<usize> = ann
+        .timeline
+        .so_far()
+        .iter()
+        .filter(|seen| seen.is_message() && seen.sender == talk.bot.as_str())
+        // Where a turn took longer than a second, the answer took the place of a notice.
+        .filter_map(|seen| {
+            ann.timeline.text(&seen.event).split("burst-").nth(1)?.split('-').next()?.parse().ok()
+        })
+        .collect();
+    assert!(answers.is_sorted(), "{answers:?}");
+    assert_eq!(answers.len(), count, "each was answered once");
+    let grown = resident(pid).saturating_sub(before);
+    assert!(grown < 128 << 10, "it grew by {grown} KiB");
+    assert_eq!(talk.scene.appliance.pid_of("matrixd").unwrap(), pid, "it was not restarted");
+}
+
+/// Resident memory of a process in KiB.
+fn resident(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -98,6 +98,11 @@ impl Timeline {
         self.after(0, what, is_right).await
     }
 
+    /// The first thing that is right, of which it is known that it takes its time.
+    pub(crate) async fn within(&self, limit: Duration, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
+        self.find(limit, what, |seen| seen.iter().find(|one| is_right(one)).cloned()).await
+    }
+
     /// The first thing after a mark that is right.
     pub(crate) async fn after(&self, mark: usize, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
         self.find(PATIENCE, what, |seen| seen.iter().skip(mark).find(|one| is_right(one)).cloned()).await

@@ -47,7 +47,10 @@ fn an_answer_is_claimed_once_and_its_result_is_kept() {
     assert_eq!(book.claimed(event).unwrap(), Claim::Done);
     assert!(book.concerns(event).unwrap());
     assert!(!book.was_taken_back("k", ann).unwrap());
-    assert!(book.take_back(event).unwrap() && !book.take_back(event_id!("$2")).unwrap());
+    // A moderator, or a homeserver, takes nothing of hers back.
+    assert!(!book.take_back(event, user_id!("@mod:home.org")).unwrap());
+    assert!(!book.was_taken_back("k", ann).unwrap());
+    assert!(book.take_back(event, ann).unwrap() && !book.take_back(event_id!("$2"), ann).unwrap());
     assert!(book.was_taken_back("k", ann).unwrap() && !book.was_taken_back("other", ann).unwrap());
 }
 

@@ -33,10 +33,16 @@ impl Prompts for Desk {
 
     fn reads_as_answer(&self, room: &RoomId, text: &str) -> bool {
         let Some(answer) = answer::parse(text) else { return false };
-        let (code, is_yes) = match &answer {
-            Answer::Yes(yes) => (Some(&yes.code), true),
-            Answer::No(no) => (no.code.as_ref(), false),
+        let (id, code, is_yes) = match &answer {
+            Answer::Yes(yes) => (yes.id.as_ref(), Some(&yes.code), true),
+            Answer::No(no) => (no.id.as_ref(), no.code.as_ref(), false),
         };
+        // `/deny a-7` needs no code: it names what it is about.
+        if let Some(id) = id
+            && self.book.of(id).map_or_else(|error| unknown(&error), |prompts| !prompts.is_empty())
+        {
+            return true;
+        }
         let Some(code) = code else { return false };
         let known = self.book.candidates(None, None, Some(code));
         let is_known = known.map(|found| found.iter().any(|prompt| prompt.code == *code));
@@ -77,8 +83,8 @@ impl Desk {
     /// Something that may be an answer. Nothing has an effect before it is claimed.
     async fn hear(&self, heard: &Heard) -> Result<(), StoreError> {
         let incoming = &heard.incoming;
-        if let Incoming::Redaction { target, .. } = incoming {
-            self.book.take_back(target)?;
+        if let Incoming::Redaction { origin, target } = incoming {
+            self.book.take_back(target, &origin.sender)?;
             return Ok(());
         }
         let Some(mut attempt) = Attempt::of(incoming) else { return Ok(()) };

@@ -280,6 +280,10 @@ async fn talk_is_no_answer() {
         ("no".into(), false),
         ("yes please".into(), false),
         ("yes that".into(), false),
+        (format!("/deny {} not today", scene.prompt().approval), true),
+        (format!("/approve {} {}", scene.prompt().approval, scene.prompt().code), true),
+        ("/deny a-999".into(), false),
+        ("/deny".into(), false),
     ] {
         assert_eq!(scene.desk.reads_as_answer(here, &text), expected, "{text}");
     }

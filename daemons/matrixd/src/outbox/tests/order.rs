@@ -14,6 +14,7 @@ async fn a_room_that_is_stuck_keeps_its_order_and_holds_up_no_other() {
     let tickets: Vec<Ticket> = [(1, "a1"), (1, "a2"), (2, "b1"), (1, "a3"), (2, "b2")]
         .map(|(of_room, body)| outbox.queue(words(of_room, body)).unwrap())
         .into();
+    assert!(outbox.is_busy(&room(1)).unwrap() && !outbox.is_busy(&room(3)).unwrap());
     for ticket in tickets {
         assert!(matches!(ticket.delivered().await, Delivery::Sent(_)));
     }
@@ -26,6 +27,7 @@ async fn a_room_that_is_stuck_keeps_its_order_and_holds_up_no_other() {
     assert_eq!(of_room(1), ["a1", "a2", "a3"]);
     assert_eq!(of_room(2), ["b1", "b2"]);
     assert_eq!(server.timeline()[0].0, 2, "the other room did not wait");
+    assert!(!outbox.is_busy(&room(1)).unwrap());
     assert_eq!(outbox.counts().unwrap(), Counts { sent: 5, ..Counts::default() });
     courier.abort();
 }
