@@ -24,7 +24,7 @@ use crate::store::StoreError;
 /// How often it is looked where the record stands.
 pub const LOOK: Duration = Duration::from_mins(1);
 /// How long the last anchor may take at the end of the daemon.
-const LAST: Duration = Duration::from_secs(2);
+const LAST: Duration = Duration::from_secs(5);
 /// Characters of a SHA-256 in hexadecimal.
 const HASH: usize = 64;
 
