@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use testudo_appliance::Appliance;
 
 use crate::table::Table;
@@ -37,9 +37,16 @@ pub(crate) fn measure(appliance: &Appliance, when: &str, table: &mut Table) -> R
 /// # Errors
 /// When one cannot be looked at.
 pub(crate) fn sandboxes(appliance: &Appliance) -> Result<(u64, usize)> {
-    let instances = appliance.instances(SANDBOX)?;
-    let bytes = instances.iter().map(|pid| pss(*pid)).sum::<Result<u64>>()?;
-    Ok((bytes, instances.len()))
+    let (mut bytes, mut count) = (0, 0);
+    for pid in appliance.instances(SANDBOX)? {
+        // One that ends meanwhile, with its session or by its time, is none that is warm.
+        if let Ok(own) = pss(pid) {
+            bytes += own;
+            count += 1;
+        }
+    }
+    ensure!(count > 0, "no sandbox runs");
+    Ok((bytes, count))
 }
 
 /// Bytes of a process.

@@ -41,7 +41,7 @@ pub(crate) fn measure(rounds: u16, table: &mut Table) -> Result<()> {
     let mut plan = Plan::from_repo(&repository, &Plan::bin_dir_of_test()?)?;
     plan.set("modeld", "provider", "openai").set("modeld", "model", "none");
     plan.set("modeld", "base_url", format!("http://127.0.0.1:{port}/v1"));
-    plan.set("egressd", "per_minute", 1_000_000);
+    plan.set("egressd", "per_minute", 1_000_000).set("egressd", "response_limit", "4GiB");
     let appliance = Appliance::start(plan).context("cannot start the appliance")?;
     let mut client = appliance.run_as("testudo-modeld", std::env::current_exe()?)?;
     client.args(["--rounds", &rounds.to_string(), "--reach", &port.to_string()]);
@@ -118,6 +118,10 @@ where
 fn serve(server: &TcpListener) {
     for stream in server.incoming().flatten() {
         std::thread::spawn(move || {
+            // As servers do: else the second of two short writes waits for the other side's delayed acknowledgement.
+            if stream.set_nodelay(true).is_err() {
+                return;
+            }
             let mut stream = BufReader::new(stream);
             let body = vec![b'x'; LARGE];
             // It ends with the client.
