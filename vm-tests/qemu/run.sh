@@ -29,7 +29,7 @@ mkdir -p "$results" "$work/bin" "$work/disk"
 trap 'umount -l "$work/emulator/dev" "$work/emulator/proc" "$work/emulator/machine" "$work/emulator" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # What debuggers read would be most of the disk.
-for binary in "$bin_dir"/testudo-{agentd,auditd,egressd,extension,modeld,policyd,sandbox,toold} "$bin_dir/testudoctl"; do
+for binary in "$bin_dir"/testudo-{agentd,auditd,egressd,extension,matrixd,modeld,policyd,sandbox,toold} "$bin_dir/testudoctl"; do
   [ -x "$binary" ] || { echo "FAIL  vm-tests/qemu: $binary is not built" >&2; exit 1; }
   strip --strip-debug -o "$work/bin/${binary##*/}" "$binary"
 done
