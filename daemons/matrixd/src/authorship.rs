@@ -4,6 +4,7 @@
 
 use matrix_sdk::ruma::UserId;
 use testudo::config::Matrixd;
+use testudo::observation::Author;
 
 use crate::incoming::Trust;
 
@@ -20,32 +21,19 @@ pub enum Standing {
     Stranger,
 }
 
-/// The standing of a user id, whatever its proof.
+/// The standing of a user id, whatever its proof: the lists are read in one place, for the agent's daemon too.
 pub fn standing(config: &Matrixd, user: &UserId) -> Standing {
-    let named = |list: &[String]| list.iter().any(|listed| listed == user.as_str());
-    if named(&config.owners) {
-        Standing::Owner
-    } else if named(&config.members) {
-        Standing::Member
-    } else if config.bridged.iter().any(|pattern| covers(pattern, user.as_str())) {
-        Standing::Bridged
-    } else {
-        Standing::Stranger
+    match config.author(user.as_str()) {
+        Author::Owner => Standing::Owner,
+        Author::Member => Standing::Member,
+        Author::Bridged => Standing::Bridged,
+        Author::Stranger => Standing::Stranger,
     }
 }
 
 /// Whether what came with this proof may answer a question or command something: only from an owner's own device.
 pub fn may_answer(config: &Matrixd, user: &UserId, trust: &Trust) -> bool {
     standing(config, user) == Standing::Owner && matches!(trust, Trust::Verified(_))
-}
-
-/// `@signal_*:example.org`: one star for any characters but a colon.
-fn covers(pattern: &str, user: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else { return pattern == user };
-    user.len() >= before.len() + after.len()
-        && user.starts_with(before)
-        && user.ends_with(after)
-        && user.get(before.len()..user.len() - after.len()).is_some_and(|middle| !middle.contains(':'))
 }
 
 #[cfg(test)]

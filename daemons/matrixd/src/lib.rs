@@ -26,7 +26,7 @@ pub mod letters;
 pub mod outbox;
 pub mod outgoing;
 pub mod policy;
-pub mod polkit;
+mod polkit;
 pub mod service;
 pub mod serving;
 pub mod store;

@@ -10,13 +10,14 @@ use serde::Serialize;
 use testudo::bus;
 use testudo::fault::Fault;
 use testudo::identity::Caller;
+use testudo::polkit::Polkit;
 use testudo::record::Entry;
 use testudo::recorder::Recorder;
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
 use crate::letters::Letters;
-use crate::polkit::Polkit;
+use crate::polkit;
 use crate::trust::flow::Refusal;
 use crate::trust::verification::VerificationError;
 use crate::trust::{Trust, TrustError};
@@ -137,7 +138,7 @@ impl Matrix {
     async fn authorised(&self, header: &Header<'_>, what: &str) -> Result<String, Fault> {
         let caller = Caller::of(header, &self.connection).await?;
         let operator = caller.require_operator()?.to_owned();
-        self.polkit.authorise(&caller.connection, &operator, what).await?;
+        polkit::authorise(&self.polkit, &caller.connection, &operator, what).await?;
         Ok(operator)
     }
 

@@ -18,7 +18,7 @@ pub mod leases;
 pub mod ledger;
 pub mod otp;
 pub mod plans;
-pub mod polkit;
+mod polkit;
 pub mod rendering;
 pub mod routing;
 pub mod rules_file;

@@ -40,6 +40,7 @@ pub mod model;
 pub mod observation;
 pub mod options;
 pub mod plan;
+pub mod polkit;
 pub mod proxy;
 pub mod quantity;
 pub mod record;
