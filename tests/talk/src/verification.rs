@@ -14,14 +14,14 @@ use crate::human::Human;
 use crate::timeline::PATIENCE;
 
 /// The emojis are on the screen; it is for the person to say whether they are the same.
-pub(crate) struct Comparison {
+pub struct Comparison {
     sas: SasVerification,
     /// The seven, as symbols.
-    pub(crate) emojis: Vec<String>,
+    pub emojis: Vec<String>,
 }
 
 /// Every request to be verified that reaches a client, by device or in a room.
-pub(crate) fn requests(client: &Client) -> mpsc::UnboundedReceiver<VerificationRequest> {
+pub fn requests(client: &Client) -> mpsc::UnboundedReceiver<VerificationRequest> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let in_room = sender.clone();
     client.add_event_handler(|event: ToDeviceKeyVerificationRequestEvent, client: Client| async move {
@@ -44,7 +44,7 @@ pub(crate) fn requests(client: &Client) -> mpsc::UnboundedReceiver<VerificationR
 
 impl Human {
     /// Accepts the next request and waits for the emojis.
-    pub(crate) async fn accept_verification(&self, from: &UserId) -> Comparison {
+    pub async fn accept_verification(&self, from: &UserId) -> Comparison {
         let mut requests = self.requests.lock().await;
         let request =
             tokio::time::timeout(PATIENCE, requests.recv()).await.expect("somebody asks to be verified");
@@ -55,7 +55,7 @@ impl Human {
     }
 
     /// Asks somebody to be verified on his device, by what a client shows beside it, and waits for the emojis.
-    pub(crate) async fn ask_verification(&self, of: &UserId, device: &str) -> VerificationRequest {
+    pub async fn ask_verification(&self, of: &UserId, device: &str) -> VerificationRequest {
         let device =
             self.client.encryption().get_device(of, device.into()).await.expect("the store can be read");
         device.expect("the device is known").request_verification().await.expect("a request can be sent")
@@ -63,7 +63,7 @@ impl Human {
 }
 
 /// Goes on from an accepted request to the emojis. With `starts` we say that it shall be by emojis.
-pub(crate) async fn compare(request: &VerificationRequest, starts: bool) -> Comparison {
+pub async fn compare(request: &VerificationRequest, starts: bool) -> Comparison {
     let mut changes = Box::pin(request.changes());
     let sas = loop {
         match request.state() {
@@ -96,7 +96,7 @@ pub(crate) async fn compare(request: &VerificationRequest, starts: bool) -> Comp
 
 impl Comparison {
     /// They are the same; returns when the other side said so too.
-    pub(crate) async fn confirm(self) {
+    pub async fn confirm(self) {
         let mut changes = Box::pin(self.sas.changes());
         self.sas.confirm().await.expect("it can be confirmed");
         loop {
@@ -109,7 +109,7 @@ impl Comparison {
     }
 
     /// They are not the same.
-    pub(crate) async fn reject(self) {
+    pub async fn reject(self) {
         self.sas.mismatch().await.expect("it can be rejected");
     }
 }

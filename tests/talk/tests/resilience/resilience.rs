@@ -7,12 +7,12 @@ use matrix_sdk::ruma::{OwnedEventId, OwnedUserId, uint};
 use serde_json::json;
 use tokio::task::block_in_place;
 
-use crate::gap::Gap;
-use crate::human::Human;
-use crate::nio::Nio;
-use crate::synapse::Synapse;
-use crate::talk::{MEMBER, Talk};
-use crate::timeline::{PATIENCE, Seen, Timeline};
+use testudo_talk::gap::Gap;
+use testudo_talk::human::Human;
+use testudo_talk::nio::Nio;
+use testudo_talk::synapse::Synapse;
+use testudo_talk::talk::{MEMBER, Talk};
+use testudo_talk::timeline::{PATIENCE, Seen, Timeline};
 
 /// How many messages come at once unless it is said otherwise: each is a whole turn of the appliance.
 const BURST: usize = 300;

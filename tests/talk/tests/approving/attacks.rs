@@ -4,10 +4,10 @@
 use matrix_sdk::ruma::OwnedRoomId;
 use serde_json::{Value, json};
 
-use crate::human::{Human, reaction};
-use crate::synapse::Synapse;
-use crate::talk::{BRIDGED, MEMBER, OWNER, Question, Talk};
-use crate::timeline::Seen;
+use testudo_talk::human::{Human, reaction};
+use testudo_talk::synapse::Synapse;
+use testudo_talk::talk::{BRIDGED, MEMBER, OWNER, Question, Talk};
+use testudo_talk::timeline::Seen;
 
 /// An open question whose yes would write `a.txt`.
 pub(crate) struct Asked {

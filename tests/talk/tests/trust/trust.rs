@@ -7,10 +7,10 @@ use serde_json::Value;
 use testudo_tests::Said;
 use tokio::task::block_in_place;
 
-use crate::human::Human;
-use crate::synapse::{PASSWORD, Synapse};
-use crate::talk::{BOT, MEMBER, OWNER, Talk};
-use crate::verification::compare;
+use testudo_talk::human::Human;
+use testudo_talk::synapse::{PASSWORD, Synapse};
+use testudo_talk::talk::{BOT, MEMBER, OWNER, Talk};
+use testudo_talk::verification::compare;
 
 /// What the operator sees of the account.
 fn status(talk: &Talk) -> Value {

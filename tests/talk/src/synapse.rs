@@ -15,11 +15,11 @@ use testudo_appliance::Plan;
 /// The name of every homeserver here.
 const NAME: &str = "home.test";
 /// The password of every account here.
-pub(crate) const PASSWORD: &str = "correct-horse-battery";
+pub const PASSWORD: &str = "correct-horse-battery";
 const ADMINISTRATOR: &str = "homeowner";
 
 /// A running homeserver.
-pub(crate) struct Synapse {
+pub struct Synapse {
     url: String,
     name: String,
     administrator: String,
@@ -34,12 +34,12 @@ struct Orders {
 }
 
 /// The folder of this package.
-pub(crate) fn package() -> &'static Path {
+pub fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The Python that has a homeserver and a client; installed by the first who asks.
-pub(crate) fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let bin_dir = Plan::bin_dir_of_test().expect("a test knows where it is");
@@ -53,12 +53,12 @@ pub(crate) fn python() -> &'static Path {
 
 impl Synapse {
     /// One that limits nobody.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(&json!({}))
     }
 
     /// One with some of its configuration laid over ours.
-    pub(crate) fn with(settings: &Value) -> Self {
+    pub fn with(settings: &Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut command = Command::new(python());
         command.arg(package().join("homeserver.py")).arg(folder.path()).args(["--name", NAME]);
@@ -77,33 +77,33 @@ impl Synapse {
     }
 
     /// Where clients find it.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// The full id of a user.
-    pub(crate) fn id(&self, name: &str) -> String {
+    pub fn id(&self, name: &str) -> String {
         format!("@{name}:{}", self.name)
     }
 
     /// Makes an account; its password is [`PASSWORD`].
-    pub(crate) fn register(&self, name: &str) -> String {
+    pub fn register(&self, name: &str) -> String {
         self.order(&format!("register {name} {PASSWORD}"));
         self.id(name)
     }
 
     /// Stops it as an administrator would.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.order("stop");
     }
 
     /// Kills it.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.order("kill");
     }
 
     /// Starts it again, at the same address and with what it had.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.order("start");
     }
 
@@ -112,7 +112,7 @@ impl Synapse {
     }
 
     /// Its database, as only its owner can have it.
-    pub(crate) fn database(&self) -> rusqlite::Connection {
+    pub fn database(&self) -> rusqlite::Connection {
         let path = self.folder.path().join("homeserver.db");
         let connection = rusqlite::Connection::open(path).expect("the database can be opened");
         connection.busy_timeout(std::time::Duration::from_secs(10)).expect("a time can be set");
@@ -120,14 +120,14 @@ impl Synapse {
     }
 
     /// A token with which the homeserver acts as one of its users, without any device: the user sees nothing of it.
-    pub(crate) async fn impersonate(&self, user: &str) -> String {
+    pub async fn impersonate(&self, user: &str) -> String {
         let path = format!("/_synapse/admin/v1/users/{user}/login");
         let answer = self.call("POST", &path, &self.administrator, &json!({})).await;
         answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
     /// Puts an event into a room in the name of one of its users; the event's id.
-    pub(crate) async fn forge(&self, user: &str, room: &str, kind: &str, content: &Value) -> String {
+    pub async fn forge(&self, user: &str, room: &str, kind: &str, content: &Value) -> String {
         let token = self.impersonate(user).await;
         let transaction = tempfile::Builder::new().rand_bytes(12).tempfile().expect("a name");
         let transaction = transaction.path().file_name().expect("a name").to_string_lossy().into_owned();
@@ -137,7 +137,7 @@ impl Synapse {
     }
 
     /// The content of an encrypted event, as it lies in the database.
-    pub(crate) fn sealed(&self, event: &EventId) -> Value {
+    pub fn sealed(&self, event: &EventId) -> Value {
         let query = "SELECT json FROM event_json WHERE event_id = ?1";
         let text: String =
             self.database().query_row(query, [event.as_str()], |row| row.get(0)).expect("the event is there");
@@ -147,7 +147,7 @@ impl Synapse {
     }
 
     /// Calls the homeserver with a token.
-    pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Value {
+    pub async fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> Value {
         let method = method.parse().expect("a method");
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
         let request = if body.is_null() { request } else { request.json(body) };

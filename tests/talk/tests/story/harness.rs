@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::human::{Human, reaction};
-use crate::nio::Nio;
-use crate::synapse::Synapse;
-use crate::verification::compare;
+use testudo_talk::human::{Human, reaction};
+use testudo_talk::nio::Nio;
+use testudo_talk::synapse::Synapse;
+use testudo_talk::verification::compare;
 
 /// A homeserver with two people and an encrypted room that both are in.
 async fn company(synapse: &Synapse) -> (Human, Human, matrix_sdk::ruma::OwnedRoomId) {
@@ -38,7 +38,7 @@ async fn people_say_reply_thread_edit_react_take_back_and_send_files() {
     let reacted = ann.timeline.wait("a reaction", |seen| seen.reacts(hello.as_str(), "👍")).await;
     assert!(!reacted.sealed, "a reaction is never encrypted");
     bob.redact(&room, &in_thread).await;
-    let is_right = |seen: &crate::timeline::Seen| seen.kind == "m.room.redaction";
+    let is_right = |seen: &testudo_talk::timeline::Seen| seen.kind == "m.room.redaction";
     ann.timeline.wait("that it was taken back", is_right).await;
 
     bob.attach(&room, "a.bin", "application/octet-stream", &[0, 1, 2, 255]).await;

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 /// The wire.
-pub(crate) struct Gap {
+pub struct Gap {
     /// Where the daemon finds the homeserver.
-    pub(crate) url: String,
+    pub url: String,
     is_armed: Arc<AtomicBool>,
     /// Tells that the homeserver has an event and that its answer is lost.
-    pub(crate) lost: Receiver<()>,
+    pub lost: Receiver<()>,
 }
 
 impl Gap {
     /// A wire to the homeserver at this URL.
-    pub(crate) fn before(url: &str) -> Self {
+    pub fn before(url: &str) -> Self {
         let server = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -36,7 +36,7 @@ impl Gap {
     }
 
     /// The answer to the next event that the daemon sends gets lost.
-    pub(crate) fn lose_next(&self) {
+    pub fn lose_next(&self) {
         self.is_armed.store(true, Ordering::SeqCst);
     }
 }

@@ -26,19 +26,19 @@ use crate::timeline::{PATIENCE, Seen, Timeline};
 use crate::verification;
 
 /// A person on one device.
-pub(crate) struct Human {
+pub struct Human {
     /// His client.
-    pub(crate) client: Client,
+    pub client: Client,
     /// What he saw.
-    pub(crate) timeline: Arc<Timeline>,
+    pub timeline: Arc<Timeline>,
     /// Who wants to verify him.
-    pub(crate) requests: Mutex<mpsc::UnboundedReceiver<VerificationRequest>>,
+    pub requests: Mutex<mpsc::UnboundedReceiver<VerificationRequest>>,
     sync: JoinHandle<()>,
 }
 
 impl Human {
     /// A person on his first device, with a cross-signing identity of his own.
-    pub(crate) async fn login(synapse: &Synapse, name: &str) -> Self {
+    pub async fn login(synapse: &Synapse, name: &str) -> Self {
         let human = Self::login_unsigned(synapse, name).await;
         human
             .client
@@ -50,7 +50,7 @@ impl Human {
     }
 
     /// A further device, which nobody signed: what somebody has who stole the password, or the homeserver itself.
-    pub(crate) async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
+    pub async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
         let client =
             Client::builder().homeserver_url(synapse.url()).build().await.expect("a client can be built");
         let auth = client.matrix_auth();
@@ -64,28 +64,28 @@ impl Human {
     }
 
     /// His id.
-    pub(crate) fn user(&self) -> &UserId {
+    pub fn user(&self) -> &UserId {
         self.client.user_id().expect("he is logged in")
     }
 
     /// His device.
-    pub(crate) fn device(&self) -> &str {
+    pub fn device(&self) -> &str {
         self.client.device_id().expect("he is logged in").as_str()
     }
 
     /// His session, to act beside his client.
-    pub(crate) fn session(&self) -> MatrixSession {
+    pub fn session(&self) -> MatrixSession {
         self.client.matrix_auth().session().expect("he is logged in")
     }
 
     /// Makes an encrypted room and invites into it.
-    pub(crate) async fn create_room(&self, invited: &[&UserId]) -> OwnedRoomId {
+    pub async fn create_room(&self, invited: &[&UserId]) -> OwnedRoomId {
         let content = RoomEncryptionEventContent::with_recommended_defaults();
         self.create_room_with(invited, Some(content)).await
     }
 
     /// Makes a room with this encryption, or none.
-    pub(crate) async fn create_room_with(
+    pub async fn create_room_with(
         &self,
         invited: &[&UserId],
         encryption: Option<RoomEncryptionEventContent>,
@@ -101,7 +101,7 @@ impl Human {
     }
 
     /// Joins a room into which he was, or soon is, invited.
-    pub(crate) async fn join(&self, room: &RoomId) {
+    pub async fn join(&self, room: &RoomId) {
         self.timeline
             .wait("an invitation", |seen| seen.kind == "invitation" && seen.room == room.as_str())
             .await;
@@ -110,7 +110,7 @@ impl Human {
     }
 
     /// Waits until somebody's membership is this.
-    pub(crate) async fn member(&self, room: &RoomId, user: &UserId, membership: &str) -> Seen {
+    pub async fn member(&self, room: &RoomId, user: &UserId, membership: &str) -> Seen {
         let what = format!("that {user} is {membership} in {room}");
         let is_right = |seen: &Seen| {
             seen.kind == "m.room.member"
@@ -122,29 +122,29 @@ impl Human {
     }
 
     /// A room that he is in.
-    pub(crate) fn room(&self, room: &RoomId) -> Room {
+    pub fn room(&self, room: &RoomId) -> Room {
         self.client.get_room(room).expect("he is in the room")
     }
 
     /// Sends an event; it is encrypted where the room is, except reactions.
-    pub(crate) async fn send(&self, room: &RoomId, kind: &str, content: Value) -> OwnedEventId {
+    pub async fn send(&self, room: &RoomId, kind: &str, content: Value) -> OwnedEventId {
         self.room(room).send_raw(kind, content).await.expect("it can be sent").response.event_id
     }
 
     /// Says something.
-    pub(crate) async fn say(&self, room: &RoomId, text: &str) -> OwnedEventId {
+    pub async fn say(&self, room: &RoomId, text: &str) -> OwnedEventId {
         self.send(room, "m.room.message", json!({ "msgtype": "m.text", "body": text })).await
     }
 
     /// Replies to an event, in the main timeline.
-    pub(crate) async fn reply(&self, room: &RoomId, to: &str, text: &str) -> OwnedEventId {
+    pub async fn reply(&self, room: &RoomId, to: &str, text: &str) -> OwnedEventId {
         let relation = json!({ "m.in_reply_to": { "event_id": to } });
         let content = json!({ "msgtype": "m.text", "body": text, "m.relates_to": relation });
         self.send(room, "m.room.message", content).await
     }
 
     /// Says something in a thread.
-    pub(crate) async fn say_in_thread(&self, room: &RoomId, root: &str, text: &str) -> OwnedEventId {
+    pub async fn say_in_thread(&self, room: &RoomId, root: &str, text: &str) -> OwnedEventId {
         let relation = json!({
             "rel_type": "m.thread", "event_id": root,
             "is_falling_back": true, "m.in_reply_to": { "event_id": root },
@@ -154,7 +154,7 @@ impl Human {
     }
 
     /// Puts something else in the place of what he said.
-    pub(crate) async fn edit(&self, room: &RoomId, target: &str, text: &str) -> OwnedEventId {
+    pub async fn edit(&self, room: &RoomId, target: &str, text: &str) -> OwnedEventId {
         let content = json!({
             "msgtype": "m.text", "body": format!("* {text}"),
             "m.new_content": { "msgtype": "m.text", "body": text },
@@ -164,17 +164,17 @@ impl Human {
     }
 
     /// Reacts to an event.
-    pub(crate) async fn react(&self, room: &RoomId, target: &str, key: &str) -> OwnedEventId {
+    pub async fn react(&self, room: &RoomId, target: &str, key: &str) -> OwnedEventId {
         self.send(room, "m.reaction", reaction(target, key)).await
     }
 
     /// Takes an event back.
-    pub(crate) async fn redact(&self, room: &RoomId, target: &EventId) -> OwnedEventId {
+    pub async fn redact(&self, room: &RoomId, target: &EventId) -> OwnedEventId {
         self.room(room).redact(target, None, None).await.expect("it can be taken back").event_id
     }
 
     /// Sends a file.
-    pub(crate) async fn attach(&self, room: &RoomId, name: &str, mime: &str, data: &[u8]) -> OwnedEventId {
+    pub async fn attach(&self, room: &RoomId, name: &str, mime: &str, data: &[u8]) -> OwnedEventId {
         let mime = mime.parse().expect("a type");
         let room = self.room(room);
         let sent = room.send_attachment(name, &mime, data.to_vec(), AttachmentConfig::new());
@@ -182,14 +182,14 @@ impl Human {
     }
 
     /// The content of a file that he saw.
-    pub(crate) async fn download(&self, seen: &Seen) -> Vec<u8> {
+    pub async fn download(&self, seen: &Seen) -> Vec<u8> {
         let source = serde_json::from_value::<MediaSource>(seen.content.clone()).expect("it is a file");
         let request = MediaRequestParameters { source, format: MediaFormat::File };
         self.client.media().get_media_content(&request, false).await.expect("it can be had")
     }
 
     /// Waits for a message with this text in it, of somebody else; edits are no messages of their own.
-    pub(crate) async fn hears(&self, room: &RoomId, part: &str) -> Seen {
+    pub async fn hears(&self, room: &RoomId, part: &str) -> Seen {
         let what = format!("a message with {part:?}");
         let is_right = |seen: &Seen| {
             seen.is_message()
@@ -201,12 +201,12 @@ impl Human {
     }
 
     /// From now on he encrypts with a new key.
-    pub(crate) async fn rotate(&self, room: &RoomId) {
+    pub async fn rotate(&self, room: &RoomId) {
         self.room(room).discard_room_key().await.expect("a key can be thrown away");
     }
 
     /// Waits until this person's client takes somebody for who he says he is.
-    pub(crate) async fn comes_to_trust(&self, user: &UserId) {
+    pub async fn comes_to_trust(&self, user: &UserId) {
         let trusts = async {
             while !self.trusts(user).await {
                 // Between two looks at what the sync in the background does.
@@ -217,7 +217,7 @@ impl Human {
     }
 
     /// Whether this person's client takes somebody for who he says he is.
-    pub(crate) async fn trusts(&self, user: &UserId) -> bool {
+    pub async fn trusts(&self, user: &UserId) -> bool {
         let identity = self.client.encryption().get_user_identity(user).await.expect("the store can be read");
         identity.is_some_and(|identity| identity.is_verified())
     }
@@ -230,7 +230,7 @@ impl Drop for Human {
 }
 
 /// The content of a reaction.
-pub(crate) fn reaction(target: &str, key: &str) -> Value {
+pub fn reaction(target: &str, key: &str) -> Value {
     json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": target, "key": key } })
 }
 

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use matrix_sdk::ruma::OwnedUserId;
 
-use crate::human::Human;
-use crate::model::Model;
-use crate::nio::Nio;
-use crate::synapse::Synapse;
-use crate::talk::{MEMBER, OWNER, Talk};
-use crate::timeline::Seen;
+use testudo_talk::human::Human;
+use testudo_talk::model::Model;
+use testudo_talk::nio::Nio;
+use testudo_talk::synapse::Synapse;
+use testudo_talk::talk::{MEMBER, OWNER, Talk};
+use testudo_talk::timeline::Seen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_asked_for_approved_by_reaction_and_written() {

@@ -15,11 +15,11 @@ use crate::synapse::{PASSWORD, Synapse, package, python};
 use crate::timeline::{PATIENCE, Seen, Timeline};
 
 /// A person on one device.
-pub(crate) struct Nio {
+pub struct Nio {
     /// His id.
-    pub(crate) user: String,
+    pub user: String,
     /// What he saw.
-    pub(crate) timeline: Arc<Timeline>,
+    pub timeline: Arc<Timeline>,
     orders: tokio::sync::Mutex<(ChildStdin, u64)>,
     answers: Arc<Answers>,
     _process: Child,
@@ -30,14 +30,14 @@ type Answers = Mutex<HashMap<u64, oneshot::Sender<Value>>>;
 
 impl Nio {
     /// A person whose device is signed by an identity of his own.
-    pub(crate) async fn login(synapse: &Synapse, name: &str) -> Self {
+    pub async fn login(synapse: &Synapse, name: &str) -> Self {
         let nio = Self::login_unsigned(synapse, name).await;
         nio.order(json!({ "do": "sign" })).await;
         nio
     }
 
     /// A person whose device nobody signed.
-    pub(crate) async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
+    pub async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut command = Command::new(python());
         command.arg(package().join("nio/client.py")).arg(synapse.url()).arg(folder.path());
@@ -55,7 +55,7 @@ impl Nio {
     }
 
     /// Lets the client do something; what it says of it.
-    pub(crate) async fn order(&self, mut order: Value) -> Value {
+    pub async fn order(&self, mut order: Value) -> Value {
         let (sender, answer) = oneshot::channel();
         {
             let mut orders = self.orders.lock().await;
@@ -71,30 +71,30 @@ impl Nio {
     }
 
     /// Joins a room into which he was, or soon is, invited.
-    pub(crate) async fn join(&self, room: &str) {
+    pub async fn join(&self, room: &str) {
         self.timeline.wait("an invitation", |seen| seen.kind == "invitation" && seen.room == room).await;
         self.order(json!({ "do": "join", "room": room })).await;
     }
 
     /// Says something; the event.
-    pub(crate) async fn say(&self, room: &str, text: &str) -> String {
+    pub async fn say(&self, room: &str, text: &str) -> String {
         self.send(room, "m.room.message", json!({ "msgtype": "m.text", "body": text })).await
     }
 
     /// Sends an event; the event.
-    pub(crate) async fn send(&self, room: &str, kind: &str, content: Value) -> String {
+    pub async fn send(&self, room: &str, kind: &str, content: Value) -> String {
         let sent = self.order(json!({ "do": "send", "room": room, "kind": kind, "content": content })).await;
         event(&sent)
     }
 
     /// Sends a file of text; the event.
-    pub(crate) async fn attach(&self, room: &str, name: &str, mime: &str, content: &str) -> String {
+    pub async fn attach(&self, room: &str, name: &str, mime: &str, content: &str) -> String {
         let order = json!({ "do": "attach", "room": room, "name": name, "mime": mime, "text": content });
         event(&self.order(order).await)
     }
 
     /// The text in a file that he saw.
-    pub(crate) async fn read(&self, seen: &Seen) -> String {
+    pub async fn read(&self, seen: &Seen) -> String {
         let read = self.order(json!({ "do": "read", "file": seen.content["file"] })).await;
         read["text"].as_str().expect("text").to_owned()
     }

@@ -6,10 +6,10 @@ use testudo_appliance::Plan;
 use testudo_tests::ablated;
 
 use crate::attacks::Asked;
-use crate::human::{Human, reaction};
-use crate::synapse::Synapse;
-use crate::talk::{MEMBER, OWNER, Talk};
-use crate::timeline::Seen;
+use testudo_talk::human::{Human, reaction};
+use testudo_talk::synapse::Synapse;
+use testudo_talk::talk::{MEMBER, OWNER, Talk};
+use testudo_talk::timeline::Seen;
 
 /// The daemon without one control.
 fn without(plan: &mut Plan, control: &str) {

@@ -7,55 +7,55 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 /// How long something that should come may take; two cores build and run everything at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// One thing that a client saw.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The room.
-    pub(crate) room: String,
+    pub room: String,
     /// The event; empty for an invitation.
-    pub(crate) event: String,
+    pub event: String,
     /// Who sent it, as the homeserver says.
-    pub(crate) sender: String,
+    pub sender: String,
     /// Its type; `invitation` for one.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Its content, decrypted where it could be.
-    pub(crate) content: Value,
+    pub content: Value,
     /// The key of a state event.
-    pub(crate) state_key: Option<String>,
+    pub state_key: Option<String>,
     /// Whether it was encrypted.
-    pub(crate) sealed: bool,
+    pub sealed: bool,
     /// Whether it could be read.
-    pub(crate) readable: bool,
+    pub readable: bool,
     /// When it was seen.
-    pub(crate) at: Instant,
+    pub at: Instant,
 }
 
 impl Seen {
     /// What it says; empty if it says nothing.
-    pub(crate) fn body(&self) -> &str {
+    pub fn body(&self) -> &str {
         self.content["body"].as_str().unwrap_or_default()
     }
 
     /// Whether it relates in this way to an event.
-    pub(crate) fn relates(&self, how: &str, target: &str) -> bool {
+    pub fn relates(&self, how: &str, target: &str) -> bool {
         let relation = &self.content["m.relates_to"];
         relation["rel_type"] == how && relation["event_id"] == target
     }
 
     /// Whether it replaces an event.
-    pub(crate) fn edits(&self, target: &str) -> bool {
+    pub fn edits(&self, target: &str) -> bool {
         self.relates("m.replace", target)
     }
 
     /// Whether it is a message of its own and not an edit.
-    pub(crate) fn is_message(&self) -> bool {
+    pub fn is_message(&self) -> bool {
         self.kind == "m.room.message" && self.content["m.relates_to"]["rel_type"] != "m.replace"
     }
 
     /// Whether it reacts to an event with this.
-    pub(crate) fn reacts(&self, target: &str, key: &str) -> bool {
+    pub fn reacts(&self, target: &str, key: &str) -> bool {
         self.kind == "m.reaction"
             && self.relates("m.annotation", target)
             && self.content["m.relates_to"]["key"] == key
@@ -64,7 +64,7 @@ impl Seen {
 
 /// Everything that a client saw.
 #[derive(Debug)]
-pub(crate) struct Timeline {
+pub struct Timeline {
     whose: String,
     seen: Mutex<Vec<Seen>>,
     count: watch::Sender<usize>,
@@ -72,39 +72,39 @@ pub(crate) struct Timeline {
 
 impl Timeline {
     /// An empty one.
-    pub(crate) fn new(whose: &str) -> Self {
+    pub fn new(whose: &str) -> Self {
         Self { whose: whose.to_owned(), seen: Mutex::default(), count: watch::Sender::new(0) }
     }
 
     /// Something was seen.
-    pub(crate) fn push(&self, seen: Seen) {
+    pub fn push(&self, seen: Seen) {
         let mut all = self.seen.lock().expect("nobody stops while it holds this");
         all.push(seen);
         self.count.send_replace(all.len());
     }
 
     /// What was seen so far.
-    pub(crate) fn so_far(&self) -> Vec<Seen> {
+    pub fn so_far(&self) -> Vec<Seen> {
         self.seen.lock().expect("nobody stops while it holds this").clone()
     }
 
     /// How much was seen so far: where [`Self::after`] goes on.
-    pub(crate) fn mark(&self) -> usize {
+    pub fn mark(&self) -> usize {
         *self.count.borrow()
     }
 
     /// The first thing, however long ago, that is right.
-    pub(crate) async fn wait(&self, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
+    pub async fn wait(&self, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
         self.after(0, what, is_right).await
     }
 
     /// The first thing that is right, of which it is known that it takes its time.
-    pub(crate) async fn within(&self, limit: Duration, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
+    pub async fn within(&self, limit: Duration, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
         self.find(limit, what, |seen| seen.iter().find(|one| is_right(one)).cloned()).await
     }
 
     /// The first thing after a mark that is right.
-    pub(crate) async fn after(&self, mark: usize, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
+    pub async fn after(&self, mark: usize, what: &str, is_right: impl Fn(&Seen) -> bool) -> Seen {
         self.find(PATIENCE, what, |seen| seen.iter().skip(mark).find(|one| is_right(one)).cloned()).await
     }
 
@@ -123,7 +123,7 @@ impl Timeline {
     }
 
     /// The text of an event as it stands after its edits so far.
-    pub(crate) fn text(&self, event: &str) -> String {
+    pub fn text(&self, event: &str) -> String {
         let seen = self.so_far();
         let first = seen.iter().find(|one| one.event == event).map(Seen::body).unwrap_or_default();
         let last = seen.iter().rfind(|one| one.edits(event) && one.readable);
@@ -131,7 +131,7 @@ impl Timeline {
     }
 
     /// How often an event was edited so far.
-    pub(crate) fn edits(&self, event: &str) -> usize {
+    pub fn edits(&self, event: &str) -> usize {
         self.so_far().iter().filter(|one| one.edits(event)).count()
     }
 

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use testudo_appliance::Plan;
 
 /// A server whose answers take their time.
-pub(crate) struct Model {
+pub struct Model {
     url: String,
     /// When somebody hung up in the middle of an answer.
-    pub(crate) interrupted: mpsc::Receiver<Instant>,
+    pub interrupted: mpsc::Receiver<Instant>,
 }
 
 impl Model {
     /// Answers everything with so many words, one after each pause.
-    pub(crate) fn speaking(words: usize, pause: Duration) -> Self {
+    pub fn speaking(words: usize, pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let (sender, interrupted) = mpsc::channel();
@@ -34,7 +34,7 @@ impl Model {
     }
 
     /// Has the appliance use it.
-    pub(crate) fn enter(&self, plan: &mut Plan) {
+    pub fn enter(&self, plan: &mut Plan) {
         plan.set("modeld", "provider", "openai")
             .set("modeld", "base_url", &self.url)
             .set("modeld", "model", "m");

@@ -12,37 +12,37 @@ use crate::synapse::{PASSWORD, Synapse};
 use crate::timeline::{PATIENCE, Seen};
 
 /// The agent's own account.
-pub(crate) const BOT: &str = "testudo";
+pub const BOT: &str = "testudo";
 /// The owner of the appliance.
-pub(crate) const OWNER: &str = "ann";
+pub const OWNER: &str = "ann";
 /// Somebody who may talk to the agent, and nothing else.
-pub(crate) const MEMBER: &str = "bob";
+pub const MEMBER: &str = "bob";
 /// Somebody of another network.
-pub(crate) const BRIDGED: &str = "signal_7";
+pub const BRIDGED: &str = "signal_7";
 /// A key as `matrix-store-key` has it.
 const STORE_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /// The mark that begins a question, and nothing else.
-pub(crate) const MARK: char = '⛨';
+pub const MARK: char = '⛨';
 
 /// A running appliance that talks.
-pub(crate) struct Talk {
+pub struct Talk {
     /// The appliance; it ends before its homeserver.
-    pub(crate) scene: Scene,
+    pub scene: Scene,
     /// Its homeserver.
-    pub(crate) synapse: Synapse,
+    pub synapse: Synapse,
     /// Its account.
-    pub(crate) bot: OwnedUserId,
+    pub bot: OwnedUserId,
     _policy: TempDir,
 }
 
 impl Talk {
     /// As it is shipped: what changes files wants an answer in words.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(Synapse::start(), "reply", |_| {})
     }
 
     /// On this homeserver, with this weight of answer to what changes files, and something changed.
-    pub(crate) fn with(synapse: Synapse, weight: &str, change: impl FnOnce(&mut Plan)) -> Self {
+    pub fn with(synapse: Synapse, weight: &str, change: impl FnOnce(&mut Plan)) -> Self {
         block_in_place(|| {
             for name in [BOT, OWNER, MEMBER, BRIDGED] {
                 synapse.register(name);
@@ -62,22 +62,22 @@ impl Talk {
     }
 
     /// Calls the daemon as the operator.
-    pub(crate) fn operator(&self, member: &str, arguments: &[&str]) -> Said {
+    pub fn operator(&self, member: &str, arguments: &[&str]) -> Said {
         block_in_place(|| self.scene.as_user("root", "Matrix1", member, arguments))
     }
 
     /// Runs `testudoctl`.
-    pub(crate) fn ctl(&self, arguments: &[&str]) -> Said {
+    pub fn ctl(&self, arguments: &[&str]) -> Said {
         block_in_place(|| self.scene.ctl(arguments))
     }
 
     /// What waits for an answer.
-    pub(crate) fn approvals(&self) -> Vec<Value> {
+    pub fn approvals(&self) -> Vec<Value> {
         block_in_place(|| self.scene.approvals())
     }
 
     /// Waits until something holds of the appliance.
-    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         block_in_place(|| {
             let began = std::time::Instant::now();
             while !holds(self) {
@@ -89,7 +89,7 @@ impl Talk {
     }
 
     /// The operator has a person verified, both compare the emojis, and both say that they are the same.
-    pub(crate) async fn verify(&self, human: &Human) {
+    pub async fn verify(&self, human: &Human) {
         let (user, device) = (format!("s:{}", human.user()), "s:".to_owned());
         let started = self.operator("Verify", &[&user, &device]);
         assert_eq!(started.status, 0, "{started:?}\n{}", self.told());
@@ -108,7 +108,7 @@ impl Talk {
     }
 
     /// A verified owner in an encrypted room with the agent.
-    pub(crate) async fn owner(&self) -> (Human, matrix_sdk::ruma::OwnedRoomId) {
+    pub async fn owner(&self) -> (Human, matrix_sdk::ruma::OwnedRoomId) {
         let owner = Human::login(&self.synapse, OWNER).await;
         let room = owner.create_room(&[&self.bot]).await;
         owner.member(&room, &self.bot, "join").await;
@@ -117,7 +117,7 @@ impl Talk {
     }
 
     /// The next question in a room after a mark, with its code.
-    pub(crate) async fn question(&self, human: &Human, room: &RoomId, mark: usize) -> Question {
+    pub async fn question(&self, human: &Human, room: &RoomId, mark: usize) -> Question {
         let is_right = |seen: &Seen| {
             seen.is_message()
                 && seen.room == room.as_str()
@@ -140,7 +140,7 @@ impl Talk {
     }
 
     /// What the daemon wrote, for people who look for a mistake.
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         let log = self.scene.appliance.log("matrixd");
         let lines: Vec<&str> = log.lines().collect();
         lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
@@ -149,15 +149,15 @@ impl Talk {
 
 /// A question of the agent as it stands in a room.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub struct Question {
     /// Its event.
-    pub(crate) event: String,
+    pub event: String,
     /// What it says.
-    pub(crate) body: String,
+    pub body: String,
     /// What a yes in words has to give.
-    pub(crate) code: String,
+    pub code: String,
     /// The approval.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 /// The shipped policy, with this weight for what is asked about changes.

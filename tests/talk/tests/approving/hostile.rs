@@ -3,10 +3,10 @@
 use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId};
 use serde_json::json;
 
-use crate::human::Human;
-use crate::synapse::Synapse;
-use crate::talk::{MARK, MEMBER, OWNER, Talk};
-use crate::timeline::Seen;
+use testudo_talk::human::Human;
+use testudo_talk::synapse::Synapse;
+use testudo_talk::talk::{MARK, MEMBER, OWNER, Talk};
+use testudo_talk::timeline::Seen;
 
 /// Has somebody else join the owner's room.
 async fn also(talk: &Talk, ann: &Human, room: &OwnedRoomId, name: &str) -> Human {

@@ -1,0 +1,6 @@
+//! Who may answer a question of the agent, and everybody else who tries.
+#![recursion_limit = "256"]
+
+mod attacks;
+mod hostile;
+mod without;

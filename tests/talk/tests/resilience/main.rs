@@ -1,0 +1,4 @@
+//! What goes wrong on the way: servers that go, daemons that die, keys that change, floods.
+#![recursion_limit = "256"]
+
+mod resilience;

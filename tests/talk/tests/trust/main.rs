@@ -1,0 +1,4 @@
+//! The account, its people, and how both come to be trusted.
+#![recursion_limit = "256"]
+
+mod trust;
