@@ -176,6 +176,9 @@ in
         url_preview_enabled = false;
         enable_registration = false;
         encryption_enabled_by_default_for_room_type = "all";
+        # Nobody but these people is there to be held back, and by Synapse's own limit, one message in five seconds, the
+        # outcome of a question would be seen long after it.
+        rc_message = { per_second = 10; burst_count = 100; };
       };
     };
 
@@ -200,11 +203,14 @@ in
         assertion = local.enable -> local.owner != "testudo";
         message = "services.testudo.matrix.localHomeserver.owner is the agent's own account; name a person.";
       }
-    ] ++ lib.concatLists (lib.mapAttrsToList (option: path: [{
+    ] ++ lib.mapAttrsToList (option: path: {
       assertion = path != null -> lib.hasPrefix "/" path && !(lib.hasPrefix builtins.storeDir path);
       message = "services.testudo.matrix.${option} must be an absolute path of the running system and not in the Nix store, which every user can read.";
-    }]) {
+    }) ({
       inherit (matrix) passwordFile tokenFile storeKeyFile recoveryKeyFile;
+    } // lib.optionalAttrs local.enable {
+      "localHomeserver.ownerPasswordFile" = local.ownerPasswordFile;
+      "localHomeserver.registrationFile" = local.registrationFile;
     });
   };
 }

@@ -12,6 +12,11 @@ let
   user = description: unset (types.strMatching "[A-Za-z0-9_.@-]{1,64}") { example = "alice"; inherit description; };
   sessions = more: mkOption ({ type = types.listOf (types.strMatching "[A-Za-z0-9_*-]{1,64}"); } // more);
 
+  agentd.daily_tokens = unset (types.ints.between 1 4294967295) {
+    example = 2000000;
+    description = "How many tokens all sessions together may use in a day, read and written; no limit by default.";
+  };
+
   agentd.unattended = {
     sessions = sessions {
       default = [ ];
@@ -41,6 +46,10 @@ let
       description = "Up to and without `/chat/completions`.";
     };
     model = unset types.str { description = "The model's name at that server."; };
+    other_models = unset (types.listOf types.nonEmptyStr) {
+      example = [ "qwen3:32b" ];
+      description = "Other models of that server, which `/model NAME` can choose for a session.";
+    };
     api_key_secret = unset (types.strMatching "[a-z0-9_-]{1,64}") {
       description = "Name of the key among `egressd.secrets`; set by `modeld.apiKeyFile`.";
     };

@@ -487,6 +487,9 @@ in
       "LoadCredential=testudo:/run/secrets/matrix"
       "LoadCredential=alice:/run/secrets/alice"
       "Type=oneshot"
+      "After=matrix-synapse.service"
+      "Requires=matrix-synapse.service"
+      "Before=testudo-matrixd.service"
     ];
     holds = result: (parsed result).matrixd.homeserver == "http://127.0.0.1:8008"
       && (parsed result).matrixd.user == "@testudo:home.arpa" && (parsed result).matrixd.owners == [ "@alice:home.arpa" ]
@@ -503,6 +506,10 @@ in
   "a homeserver of one's own without a password for the agent" = {
     config = { services.testudo = (home { }).services.testudo // { matrix = (home { }).services.testudo.matrix // { passwordFile = null; }; }; };
     failed = [ "makes the account @testudo:home.arpa" ];
+  };
+  "secrets of a homeserver of one's own in the store" = {
+    config = home { ownerPasswordFile = "/nix/store/abc-alice"; registrationFile = "/nix/store/abc-registration"; };
+    failed = [ "localHomeserver.ownerPasswordFile must be" "localHomeserver.registrationFile must be" ];
   };
   "the agent as its own owner" = {
     config = home { owner = "testudo"; };

@@ -16,6 +16,10 @@ let
       then lib.concatMap (def: def.value) defs else lib.mergeEqualOption loc defs;
   };
 
+  # Only where somebody asks for an order, as the drop-ins of most units have none.
+  order = config: lib.optionalString (config.after ++ config.before ++ config.requires != [ ]) ("[Unit]\n"
+    + toSection (lib.filterAttrs (_: units: units != [ ]) { After = config.after; Before = config.before; Requires = config.requires; }));
+
   unit = section: types.submodule ({ config, ... }: {
     options = {
       overrideStrategy = mkOption { type = types.str; default = "asDropinIfExists"; };
@@ -28,7 +32,8 @@ let
       text = mkOption { type = types.str; readOnly = true; };
       "${section}Config" = mkOption { type = types.attrsOf unitOption; default = { }; };
     };
-    config.text = "[${lib.toUpper (lib.substring 0 1 section)}${lib.substring 1 99 section}]\n"
+    config.text = order config
+      + "[${lib.toUpper (lib.substring 0 1 section)}${lib.substring 1 99 section}]\n"
       + toSection config."${section}Config"
       + lib.optionalString (config.wantedBy != [ ]) "[Install]\nWantedBy=${toString config.wantedBy}\n"
       + lib.optionalString (config.aliases != [ ]) "Alias=${toString config.aliases}\n";

@@ -180,7 +180,7 @@ fn nobody_but_operators_sees_or_ends_leases() {
     let scene = Scene::with(|plan| plan.bus_policy = testudo_appliance::BusPolicy::Open);
     let _ = lease(&scene, "session");
     for user in ["testudo-agentd", "testudo-toold", "nobody"] {
-        for (member, arguments) in [("Leases", &[][..]), ("Revoke", &["s:l-1"]), ("EnrolOtp", &[])] {
+        for (member, arguments) in [("Leases", &[][..]), ("Revoke", &["s:l-1", "o:"]), ("EnrolOtp", &[])] {
             let said = scene.as_user(user, "Policy1", member, arguments);
             assert!(said.stdout.starts_with("org.testudo.Error.Denied"), "{user} {member}: {said:?}");
         }

@@ -105,6 +105,62 @@ fn without_the_control_a_channel_answers_for_itself() {
     assert_eq!(call.finish().json()["error"], json!(null));
 }
 
+/// A lease that an operator gave in a session of his.
+fn leased(scene: &Scene) {
+    let (call, approval) = propose(scene, "a.txt");
+    let said = scene.ctl(&["approve", &text(&approval, "id"), "--for", "session"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(call.finish().json()["error"], json!(null));
+    assert_eq!(scene.as_user(MATRIXD, "Policy1", "Leases", &[]).json()[0]["id"], "l-1");
+}
+
+fn revoke(scene: &Scene, options: &str) -> Said {
+    scene.as_user(MATRIXD, "Policy1", "Revoke", &["s:l-1", &format!("o:{options}")])
+}
+
+/// It is shown the leases of all sessions, and ending one only makes decisions stricter: an owner who is away from the
+/// machine must be able to. But it is he who ends it, and the record says so.
+#[test]
+fn a_channel_ends_a_lease_of_any_session_for_an_owner_alone() {
+    let scene = Scene::with(people);
+    leased(&scene);
+    for (options, because) in [
+        ("", "may not answer for itself"),
+        ("by=@bob:example.org", "not call this person an owner"),
+        ("by=@eve:example.org", "not call this person an owner"),
+        ("by=root", "not call this person an owner"),
+    ] {
+        let said = revoke(&scene, options);
+        assert!(said.stdout.starts_with("org.testudo.Error.Denied"), "{options}: {said:?}");
+        let recorded = scene.recorded("command.refused", |record| {
+            record["detail"]["method"] == "Revoke" && text(&record["detail"], "reason").contains(because)
+        });
+        assert!(recorded, "{options}: {because} is not in the record: {said:?}");
+    }
+    let by = format!("by={ANN}");
+    let said = scene.as_user("root", "Policy1", "Revoke", &["s:l-1", &format!("o:{by}")]);
+    assert!(said.stdout.starts_with("org.testudo.Error.InvalidArgument"), "{said:?}");
+    let held = scene.as_user("root", "Policy1", "Leases", &[]).json();
+    assert_eq!(held.as_array().map(Vec::len), Some(1), "{held}");
+    assert!(!scene.recorded("lease.revoked", |_| true));
+
+    let said = revoke(&scene, &by);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(scene.as_user("root", "Policy1", "Leases", &[]).json(), json!([]));
+    assert!(scene.recorded("lease.revoked", |record| record["detail"]["by"] == format!("matrix {ANN}")));
+}
+
+#[test]
+fn without_the_control_a_channel_ends_leases_for_itself() {
+    let scene = Scene::with(|plan| {
+        people(plan);
+        ablated(plan, "policyd", "channel");
+    });
+    leased(&scene);
+    assert_eq!(revoke(&scene, "").status, 0);
+    assert!(scene.recorded("lease.revoked", |record| record["detail"]["by"] == "matrixd"));
+}
+
 #[test]
 fn a_reaction_is_a_reply_where_the_server_is_the_owners_own_and_never_for_the_policy() {
     let scene = Scene::with(|plan| {
@@ -174,7 +230,7 @@ fn what_is_for_operators_alone_is_refused_twice() {
 #[test]
 fn a_channel_has_no_part_in_the_sessions_of_others() {
     let scene = Scene::with(people);
-    let owner = "o:author=owner,speaker=@ann:example.org";
+    let (owner, by) = ("o:author=owner,speaker=@ann:example.org", "o:by=@ann:example.org");
     let said = scene.as_user("root", "Agent1", "Send", &["s:main", "s:what time is it", "o:"]);
     let turn = format!("s:{}", said.stdout.trim());
     scene.as_user("root", "Agent1", "Wait", &["s:main", &turn]);
@@ -183,13 +239,15 @@ fn a_channel_has_no_part_in_the_sessions_of_others() {
         // The empty name is the main one's.
         ("Agent1", "Send", &["s:", "s:hi", owner]),
         ("Agent1", "Attach", &["s:main", "s:a", "h:x", owner]),
+        ("Agent1", "Fetch", &["s:main", "s:f-1"]),
         ("Agent1", "Wait", &["s:main", &turn]),
         ("Agent1", "Cancel", &["s:main", "s:"]),
         ("Agent1", "Session", &["s:main"]),
         ("Agent1", "Subscribe", &["s:main"]),
         ("Policy1", "Rules", &["s:main"]),
-        ("Policy1", "Disable", &["s:main", "s:x"]),
-        ("Policy1", "Enable", &["s:main", "s:x"]),
+        ("Policy1", "Disable", &["s:main", "s:x", by]),
+        ("Policy1", "Enable", &["s:main", "s:x", by]),
+        ("Policy1", "Vouch", &["s:main", "s:x", by]),
     ] {
         let said = scene.as_user(MATRIXD, interface, member, arguments);
         assert!(

@@ -41,9 +41,10 @@ fn commands_answer_from_the_daemons() {
         ],
     );
     for expected in [
-        "last 24 h  2 answers",
-        "● rehearsal (rehearsal)",
-        "Nothing was changed",
+        "in this session, rehearsal  2 answers",
+        "in the record, last 24 h  2 answers",
+        "● rehearsal (rehearsal, the configured one)",
+        "there is no model \"other\": there is rehearsal",
         "controls   all on",
         "rules in plain language, none off here",
         "0 leases hold",
@@ -59,9 +60,23 @@ fn commands_answer_from_the_daemons() {
 #[test]
 fn what_this_version_lacks_is_said_and_nothing_is_pretended() {
     let scene = Scene::start();
-    let lines = ["/jobs", "/memory", "/pin it", "/compact", "/budget", "/approve-context he is my son"];
+    let lines = ["/jobs", "/memory"];
     let said = chat(&scene, &lines);
     assert_eq!(said.matches("in this version").count(), lines.len(), "{said}");
+}
+
+#[test]
+fn what_is_vouched_for_is_said_to_the_judges_of_this_session_and_recorded() {
+    let scene = Scene::start();
+    let said = chat(&scene, &["/new garden", "/approve-context he is my son", "/approve-context"]);
+    assert!(said.contains("the judges of session garden are shown it from now on"), "{said}");
+    assert!(said.contains("what is it? /approve-context TEXT"), "{said}");
+    let vouched: Vec<_> =
+        scene.log().into_iter().filter(|record| record["event"] == "context.vouched").collect();
+    let [record] = vouched.as_slice() else { panic!("not one record: {vouched:?}") };
+    assert_eq!((&record["session"], &record["detail"]["by"]), (&json!("garden"), &json!("root")));
+    assert_eq!((&record["detail"]["characters"], text(&record["detail"], "digest").len()), (&json!(12), 64));
+    assert!(!record.to_string().contains("my son"), "the words are not in the record: {record}");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use crate::session::{Cancelled, Pending, Session};
 use crate::speaker::Speaker;
 use crate::store::{Found, Store};
 
+mod keeping;
+
 /// The most sessions at one time.
 const MOST_SESSIONS: usize = 1024;
 /// The longest that running turns may take to write their end when the daemon stops.
@@ -78,9 +80,7 @@ impl Agent {
         }
         // What is measured is the text as JSON, which is how it travels on.
         limits::scan(&serde_json::Value::from(text.as_str()).to_string(), BUS)?;
-        if self.is_ending.load(Ordering::SeqCst) {
-            return Err(Fault::Unavailable("testudo-agentd stops: try again when it is back".into()));
-        }
+        self.is_there()?;
         let session = self.open(name)?;
         let turn = format!("t-{}", uuid::Uuid::new_v4());
         let (begun, has_begun) = oneshot::channel();
@@ -107,9 +107,7 @@ impl Agent {
         content: OwnedFd,
         speaker: &Speaker,
     ) -> Result<String, Fault> {
-        if self.is_ending.load(Ordering::SeqCst) {
-            return Err(Fault::Unavailable("testudo-agentd stops: try again when it is back".into()));
-        }
+        self.is_there()?;
         let content = File::from(content);
         let size = content.metadata().ok().map(|about| about.len());
         let session = self.open(name)?;
@@ -146,14 +144,15 @@ impl Agent {
         }
     }
 
-    /// Ends every turn of a session that runs or waits; false when there is none.
+    /// Ends every turn of a session that runs or waits, and summing it up; false when there is none.
     ///
     /// # Errors
     /// When there is no such session.
     pub fn cancel_all(&self, name: &SessionName) -> Result<bool, Fault> {
         // The last first: what waits must not begin because what runs has ended.
-        let turns = self.session(name)?.under_way();
-        let mut was_any = false;
+        let session = self.session(name)?;
+        let turns = session.under_way();
+        let mut was_any = session.cancel_compaction();
         for turn in turns.iter().rev() {
             was_any |= self.cancel(name, turn).unwrap_or(false);
         }
@@ -193,6 +192,13 @@ impl Agent {
         if tokio::time::timeout(DRAIN_TIMEOUT, draining).await.is_err() {
             tracing::warn!("a turn did not end in time; it will count as interrupted");
         }
+    }
+
+    fn is_there(&self) -> Result<(), Fault> {
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err(Fault::Unavailable("testudo-agentd stops: try again when it is back".into()));
+        }
+        Ok(())
     }
 
     fn open(&self, name: SessionName) -> Result<Arc<Session>, Fault> {

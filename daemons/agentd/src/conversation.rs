@@ -6,8 +6,12 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use testudo::label::Labels;
+use testudo::model::{Role, Usage};
 use testudo::turn::{End, Finished};
 
+use crate::compaction::Covered;
+use crate::context::{Compaction, Context, Pin, day_of};
 use crate::said::Said;
 
 /// Messages kept in memory, and all of the running turn; the file has all there ever were.
@@ -58,6 +62,44 @@ pub enum Line {
         /// How it counts.
         finished: Finished,
     },
+    /// A model was chosen.
+    Model {
+        /// When.
+        at: String,
+        /// Its name; empty for the configured one.
+        model: String,
+    },
+    /// Something was pinned.
+    Pinned {
+        /// What.
+        pin: Pin,
+    },
+    /// It was taken away.
+    Unpinned {
+        /// When.
+        at: String,
+        /// Its number.
+        number: u32,
+    },
+    /// A model answered.
+    Used {
+        /// When.
+        at: String,
+        /// Which.
+        model: String,
+        /// What that cost.
+        usage: Usage,
+    },
+    /// A summary stands for the first messages from here on.
+    Compacted {
+        /// The summary.
+        compaction: Compaction,
+    },
+    /// The day's tokens were used up.
+    BudgetReached {
+        /// When.
+        at: String,
+    },
 }
 
 /// A message in its place.
@@ -81,6 +123,9 @@ pub struct Conversation {
     /// How many turns have ended.
     pub turns: u64,
     spoken: VecDeque<Spoken>,
+    /// The labels of messages that are in the file alone.
+    forgotten: Labels,
+    context: Context,
     finished: VecDeque<Finished>,
     open: Option<String>,
 }
@@ -107,15 +152,75 @@ impl Conversation {
                 self.open = None;
                 self.last_at = at;
                 let surplus = self.spoken.len().saturating_sub(MESSAGES_KEPT);
-                self.spoken.drain(..surplus);
+                for spoken in self.spoken.drain(..surplus) {
+                    self.forgotten.absorb(&spoken.said.labels);
+                }
                 self.note(finished);
             }
+            Line::Model { at, model } => {
+                self.context.model = (!model.is_empty()).then_some(model);
+                self.last_at = at;
+            }
+            Line::Pinned { pin } => {
+                self.last_at.clone_from(&pin.at);
+                self.context.pinned(pin);
+            }
+            Line::Unpinned { at, number } => {
+                self.context.unpinned(number);
+                self.last_at = at;
+            }
+            Line::Used { at, model, usage } => self.context.used(&at, &model, usage),
+            Line::Compacted { compaction } => {
+                self.last_at.clone_from(&compaction.at);
+                self.context.compaction = Some(compaction);
+            }
+            Line::BudgetReached { at } => self.context.budget_reached = day_of(&at),
         }
     }
 
     /// The last messages, oldest first.
     pub fn spoken(&self) -> impl DoubleEndedIterator<Item = &Spoken> {
         self.spoken.iter()
+    }
+
+    /// What is kept beside the messages.
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The messages that no summary stands for, oldest first.
+    pub fn uncovered(&self) -> impl DoubleEndedIterator<Item = &Said> {
+        self.spoken.iter().skip(self.place(self.context.covered())).map(|spoken| &spoken.said)
+    }
+
+    /// Everything before the last exchange; none where nothing of it is shown any more.
+    pub fn to_compact(&self) -> Option<Covered> {
+        let question = self.spoken.iter().rposition(|spoken| spoken.said.message.role == Role::User)?;
+        let first = self.place(self.context.covered());
+        let said: Vec<Said> =
+            self.spoken.iter().take(question).skip(first).map(|spoken| spoken.said.clone()).collect();
+        let shown = u64::try_from(said.len()).ok().filter(|count| *count > 0)?;
+        // What is in the file alone was never in a summary, but the summary stands for it.
+        let mut labels = self.forgotten.clone();
+        if let Some(before) = &self.context.compaction {
+            labels.absorb(&before.labels);
+        }
+        for said in &said {
+            labels.absorb(&said.labels);
+        }
+        let before = self.context.compaction.as_ref().map(|compaction| compaction.summary.clone());
+        let messages = self.in_file().saturating_add(u64::try_from(question).unwrap_or(u64::MAX));
+        Some(Covered { messages, shown, before, said, labels })
+    }
+
+    /// How many messages are in the file alone.
+    fn in_file(&self) -> u64 {
+        self.messages.saturating_sub(u64::try_from(self.spoken.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Where the message is in memory before which there are so many; the first one where it is in the file alone.
+    fn place(&self, messages: u64) -> usize {
+        usize::try_from(messages.saturating_sub(self.in_file())).unwrap_or(usize::MAX)
     }
 
     /// The last turns that ended, oldest first.

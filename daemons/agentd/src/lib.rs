@@ -2,18 +2,23 @@
 //!
 //! Promises: it has no secret, no tool, no network and no workspace; a turn that cannot be recorded does not
 //! start; the model sees no message of which `policyd` was not told, with its author; a turn always ends,
-//! whichever daemon goes away; a call and its outcome are never separated.
+//! whichever daemon goes away; a call and its outcome are never separated; what stands for messages has all of their labels.
 //!
 //! Layout, from the bus inwards: [`service`] serves `org.testudo.Agent1`, [`agent`] has the sessions, [`session`]
 //! one queue of turns, [`runner`] runs a turn with [`policy`], [`models`] and [`tools`], and [`stop`] ends one early.
 //! Without any I/O: [`turn`] is the loop, [`window`] chooses what the model is shown, [`outcome`] and [`cut`] how
-//! much of it. [`conversation`] is what is kept, [`store`] keeps it. Start reading at [`turn`].
+//! much of it; [`compaction`] sums a conversation up, [`budget`] counts the day's tokens. [`conversation`] is what is said
+//! and [`context`] what is kept beside it, [`store`] keeps both. Start reading at [`turn`].
 
 pub mod agent;
 pub mod attachment;
 pub mod attendance;
+pub mod budget;
+pub mod compaction;
+pub mod context;
 pub mod conversation;
 pub mod cut;
+mod fetch;
 mod live;
 pub mod models;
 pub mod name;
@@ -24,6 +29,7 @@ pub mod said;
 pub mod service;
 pub mod session;
 pub mod speaker;
+mod spending;
 pub mod stop;
 pub mod store;
 pub mod tools;
@@ -34,6 +40,7 @@ pub mod window;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use libsystemd::logging::Priority;
 use testudo::config::{Agentd, Matrixd};
 use testudo::daemon::{DaemonError, Lifecycle};
@@ -42,6 +49,7 @@ use testudo::subscribers::Subscribers;
 use testudo::{bus, journal};
 
 use agent::Agent;
+use budget::Budget;
 use models::Models;
 use policy::Policy;
 use runner::Peers;
@@ -63,12 +71,15 @@ pub async fn serve(
     let interrupted: Vec<_> = found.iter().filter_map(|found| found.interrupted.clone()).collect();
 
     let connection = bus::connect().await?;
+    let contexts = found.iter().map(|found| found.conversation.context());
+    let budget = Budget::new(config.daily_tokens, contexts, Timestamp::now());
     let peers = Peers {
         models: Models::new(&connection).await?,
         tools: Tools::new(&connection).await?,
         policy: Policy::new(&connection).await?,
         recorder: Recorder::new(&connection).await?,
         subscribers: Subscribers::new(&connection, bus::AGENT_PATH, bus::AGENT).await?,
+        budget: Arc::new(budget),
     };
     let agent = Arc::new(Agent::new(config.max_turns, store, peers, found));
     let service = service::Service::new(agent.clone(), config.unattended.clone(), matrix.clone());

@@ -1,14 +1,21 @@
 //! The way to the model: one completion at `modeld`, with its text as it comes.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt as _, StreamExt as _};
+use testudo::context::Model;
 use testudo::fault;
 use testudo::limits::{self, LimitError};
 use testudo::model::{Completion, CompletionRequest};
-use testudo::proxy::{Delta, Models1Proxy, Options};
+use testudo::proxy::{Delta, Models1Proxy};
 use thiserror::Error;
 use zbus::Connection;
+use zbus::wire::Variant;
 
 use crate::stop::StopSignal;
+
+/// The longest that the list may take; it waits for nobody.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no completion. The text is for the person who waits for a reply.
 #[derive(Debug, Error)]
@@ -19,6 +26,9 @@ pub enum ModelError {
     /// `modeld` or the provider behind it has an error.
     #[error("The model gave an error: {0}")]
     Refused(String),
+    /// There is no such model any more.
+    #[error("The model that was chosen here cannot be asked: {0}. `/model` lists those that can.")]
+    Unknown(String),
     /// The conversation cannot be written as JSON.
     #[error("The conversation cannot be sent to the model: {0}")]
     Request(#[from] serde_json::Error),
@@ -30,6 +40,9 @@ pub enum ModelError {
 impl From<zbus::Error> for ModelError {
     fn from(error: zbus::Error) -> Self {
         let text = fault::bus_error_text(&error);
+        if matches!(&error, zbus::Error::MethodError(name, ..) if *name == "org.testudo.Error.NotFound") {
+            return Self::Unknown(text);
+        }
         let is_own_word =
             matches!(&error, zbus::Error::MethodError(name, ..) if name.starts_with("org.testudo.Error."));
         if fault::is_peer_gone(&error) && !is_own_word { Self::Gone(text) } else { Self::Refused(text) }
@@ -49,19 +62,31 @@ impl Models {
         Ok(Self(Models1Proxy::new(connection).await?))
     }
 
-    /// Asks for a completion and gives its text to `heard` piece by piece, until `stop`.
+    /// What there is to ask.
+    ///
+    /// # Errors
+    /// When `modeld` does not tell.
+    pub async fn list(&self) -> Result<Vec<Model>, ModelError> {
+        let listed = tokio::time::timeout(LIST_TIMEOUT, self.0.list()).await;
+        let text = listed.map_err(|_| ModelError::Gone("it does not answer".into()))??;
+        Ok(limits::parse(&text, limits::REPLY)?)
+    }
+
+    /// Asks for a completion of `model`, or of the configured one, and gives its text to `heard` piece by piece, until `stop`.
     ///
     /// # Errors
     /// When there is none.
     pub async fn complete(
         self,
         request: CompletionRequest,
+        model: Option<String>,
         stop: StopSignal,
         mut heard: impl FnMut(&str),
     ) -> Result<Completion, ModelError> {
         let Self(models) = self;
         let id = format!("m-{}", uuid::Uuid::new_v4());
         let request = serde_json::to_string(&request)?;
+        let options = model.iter().map(|name| ("model", Variant::from(name.as_str()))).collect();
         let mut deltas = models.receive_delta().await?;
         let mut streamed = 0;
         let mut hear = |delta: Delta| {
@@ -74,9 +99,8 @@ impl Models {
             }
         };
         let answer = {
-            let mut call = std::pin::pin!(
-                stop.see_out(models.complete(&id, &request, Options::new()), || models.cancel(&id))
-            );
+            let mut call =
+                std::pin::pin!(stop.see_out(models.complete(&id, &request, options), || models.cancel(&id)));
             loop {
                 tokio::select! {
                     answer = &mut call => break answer,

@@ -94,6 +94,7 @@ pub fn summary(outcome: &Outcome) -> Call {
         verdict: outcome.verdict,
         error: outcome.error.clone(),
         duration_ms: outcome.duration_ms,
+        files: outcome.result.as_ref().map(|output| output.files.clone()).unwrap_or_default(),
     }
 }
 
@@ -101,7 +102,7 @@ pub fn summary(outcome: &Outcome) -> Call {
 mod tests {
     use super::*;
     use testudo::refusal::Refusal;
-    use testudo::tool::Output;
+    use testudo::tool::{GivenFile, Output};
 
     fn outcome(result: Result<Value, Refusal>) -> Outcome {
         let (result, error) = match result {
@@ -144,6 +145,23 @@ mod tests {
         assert_eq!(labels(&outcome(Err(Refusal::broken()))), Labels::of(Source::System));
         let own_words = Refusal::new(Code::HandlerError, "written by the tool");
         assert_eq!(labels(&outcome(Err(own_words))), Labels::of(Source::Tool("fs.read".into())));
+    }
+
+    #[test]
+    fn files_are_those_that_toold_says_and_none_that_a_tool_words() {
+        let file = GivenFile {
+            id: "f-1".into(),
+            name: "a.pdf".into(),
+            mime: "application/pdf".into(),
+            size: 3,
+            sha256: "00".into(),
+        };
+        let mut given = outcome(Ok(json!({"id": "f-1"})));
+        given.result.as_mut().unwrap().files.push(file.clone());
+        assert_eq!(summary(&given).files, [file]);
+        assert!(!told(&given).contains("application/pdf"), "the model is told the content alone");
+        let worded = outcome(Ok(json!({"files": [{"id": "f-1", "name": "a"}]})));
+        assert!(summary(&worded).files.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing is done before `turn.started` is in the record. Whatever fails afterwards, the turn has an end: in the
 //! history, in the record and for everybody who waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use testudo::tool::Outcome;
 use testudo::turn::{Call, End, Event, Finished};
 
 use crate::attendance::Attendance;
+use crate::budget::Budget;
 use crate::conversation::Line;
 use crate::models::Models;
 use crate::policy::Policy;
@@ -46,6 +48,8 @@ pub struct Peers {
     pub policy: Policy,
     /// Records.
     pub recorder: Recorder,
+    /// Counts the day's tokens.
+    pub budget: Arc<Budget>,
     /// Whoever follows a session.
     pub subscribers: Subscribers,
 }
@@ -160,6 +164,9 @@ impl Runner<'_> {
 
     /// One completion. The tools are asked for once in a turn, or again while they cannot be had.
     async fn ask(&mut self) -> Input {
+        if let Some(why) = self.peers.spent(self.session).await {
+            return Input::Spent(why);
+        }
         let offer = match self.tools.clone() {
             Some(tools) => Ok(tools),
             None => {
@@ -184,9 +191,13 @@ impl Runner<'_> {
         let messages = [Message::system(prompt)].into_iter().chain(window.messages).collect();
         let request = CompletionRequest::new(messages, offer);
         let heard = self.listener();
-        let completing = self.peers.models.clone().complete(request, self.stop.clone(), heard);
+        let completing =
+            self.peers.models.clone().complete(request, self.session.model(), self.stop.clone(), heard);
         match self.stop.or(completing).await {
-            Ok(Ok(completion)) => Input::Completion(completion, window.labels),
+            Ok(Ok(completion)) => {
+                self.peers.count(self.session, &completion);
+                Input::Completion(completion, window.labels)
+            }
             Ok(Err(error)) => Input::NoCompletion(error.to_string()),
             Err(stop) => Input::Stop(stop),
         }
@@ -288,6 +299,7 @@ const fn word(end: End) -> &'static str {
         End::TurnLimit => "turn-limit",
         End::Failed => "failed",
         End::Blocked => "blocked",
+        End::BudgetReached => "budget-reached",
     }
 }
 

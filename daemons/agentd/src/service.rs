@@ -74,6 +74,21 @@ impl Service {
         self.agent.attach(reached(&caller, session)?, name, content.into(), &speaker).await
     }
 
+    #[zbus(out_args("content"))]
+    async fn fetch(
+        &self,
+        session: &str,
+        file: &str,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<OwnedFd, Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        caller.require_operator_or(&CHANNELS)?;
+        let session = reached(&caller, session)?;
+        let content = self.agent.fetch(&session, file, &caller.principal.to_string()).await?;
+        Ok(content.into())
+    }
+
     #[zbus(out_args("outcome"))]
     async fn wait(
         &self,
@@ -117,6 +132,73 @@ impl Service {
         Ok(list.to_string())
     }
 
+    #[zbus(out_args("context"))]
+    async fn context(
+        &self,
+        session: &str,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        caller.require_operator_or(&CHANNELS)?;
+        let context = self.agent.context(&reached(&caller, session)?).await;
+        serde_json::to_string(&context).map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    async fn use_model(
+        &self,
+        session: &str,
+        model: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        let (session, speaker) = self.asked(&caller, session, options)?;
+        self.agent.use_model(session, model, &speaker).await
+    }
+
+    #[zbus(out_args("number"))]
+    async fn pin(
+        &self,
+        session: &str,
+        text: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<u32, Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        let (session, speaker) = self.asked(&caller, session, options)?;
+        self.agent.pin(session, text, &speaker).await
+    }
+
+    async fn unpin(
+        &self,
+        session: &str,
+        number: u32,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<(), Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        let (session, speaker) = self.asked(&caller, session, options)?;
+        self.agent.unpin(&session, number, &speaker).await
+    }
+
+    #[zbus(out_args("shortened"))]
+    async fn compact(
+        &self,
+        session: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<String, Fault> {
+        let caller = Caller::of(&header, connection).await?;
+        let (session, speaker) = self.asked(&caller, session, options)?;
+        let shortened = self.agent.compact(&session, speaker).await?;
+        serde_json::to_string(&shortened).map_err(|error| Fault::Internal(error.to_string()))
+    }
+
     #[zbus(out_args("transcript"))]
     async fn session(
         &self,
@@ -150,6 +232,21 @@ impl Service {
         seq: u64,
         event: &str,
     ) -> zbus::Result<()>;
+}
+
+impl Service {
+    /// Who asks for something in which session, with nothing more.
+    fn asked(
+        &self,
+        caller: &Caller,
+        session: &str,
+        options: HashMap<String, OwnedVariant>,
+    ) -> Result<(SessionName, Speaker), Fault> {
+        let mut options = GivenOptions::new(options);
+        let speaker = Speaker::read(caller, &mut options, &self.matrix)?;
+        options.finish()?;
+        Ok((reached(caller, session)?, speaker))
+    }
 }
 
 /// The session of this name, where the caller has anything to do with it.

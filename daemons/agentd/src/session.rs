@@ -19,6 +19,8 @@ use crate::store::{SessionFile, Store, StoreError};
 use crate::turn::Stop;
 use crate::window::{self, Window};
 
+mod keeping;
+
 /// The most turns that wait behind the one that runs.
 const MOST_WAITING: usize = 16;
 
@@ -65,6 +67,8 @@ struct State {
     running: Option<(String, Stopper)>,
     /// Whether somebody takes turns out of `waiting`.
     has_worker: bool,
+    /// While the conversation is summed up no turn begins.
+    compacting: Option<Stopper>,
 }
 
 impl Session {
@@ -89,13 +93,14 @@ impl Session {
             return Err(Fault::Busy(format!("{MOST_WAITING} turns wait in session {} already", self.name)));
         }
         state.waiting.push_back(pending);
-        Ok(!std::mem::replace(&mut state.has_worker, true))
+        Ok(state.compacting.is_none() && !std::mem::replace(&mut state.has_worker, true))
     }
 
     /// The next turn to run, if one waits; otherwise the caller's work here is done.
     pub fn next(&self) -> Option<(Pending, StopSignal)> {
         let mut state = self.lock();
-        let Some(pending) = state.waiting.pop_front() else {
+        let is_free = state.compacting.is_none();
+        let Some(pending) = is_free.then(|| state.waiting.pop_front()).flatten() else {
             state.has_worker = false;
             drop(state);
             self.ended.send_modify(|count| *count += 1);
@@ -111,8 +116,11 @@ impl Session {
     /// # Errors
     /// When the disk does not take it; then nothing is changed.
     pub fn keep(&self, line: Line, now: &str) -> Result<(), StoreError> {
-        let mut state = self.lock();
-        let State { file, conversation, .. } = &mut *state;
+        self.keep_in(&mut self.lock(), line, now)
+    }
+
+    fn keep_in(&self, state: &mut State, line: Line, now: &str) -> Result<(), StoreError> {
+        let State { file, conversation, .. } = state;
         let file = if let Some(file) = file {
             file
         } else {
@@ -138,7 +146,9 @@ impl Session {
 
     /// What the model is shown now.
     pub fn window(&self) -> Window {
-        window::window(self.lock().conversation.spoken().map(|spoken| &spoken.said), window::BOUNDS)
+        let state = self.lock();
+        let conversation = &state.conversation;
+        window::window(&conversation.context().head(), conversation.uncovered(), window::BOUNDS)
     }
 
     /// Ends the running turn for everybody who waits. `is_kept` says that the conversation has its end already.
@@ -213,12 +223,13 @@ impl Session {
                 let why = "This turn did not begin because testudo-agentd stops.";
                 state.conversation.note(self.unstarted(&pending.turn, End::Failed, why));
             }
-            if let Some((_, stopper)) = &state.running {
+            let running = state.running.as_ref().map(|(_, stopper)| stopper);
+            if let Some(stopper) = running.or(state.compacting.as_ref()) {
                 stopper.stop(Stop::Ending);
             }
         }
         self.ended.send_modify(|count| *count += 1);
-        while self.lock().has_worker && ended.changed().await.is_ok() {}
+        while self.lock().is_busy() && ended.changed().await.is_ok() {}
     }
 
     /// The turns that run or wait, in their order.
@@ -251,6 +262,10 @@ impl Session {
 }
 
 impl State {
+    const fn is_busy(&self) -> bool {
+        self.has_worker || self.compacting.is_some()
+    }
+
     fn is_under_way(&self, turn: &str) -> bool {
         let is_running = self.running.as_ref().is_some_and(|(running, _)| running == turn);
         is_running || self.waiting.iter().any(|pending| pending.turn == turn)
@@ -258,75 +273,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use testudo::observation::Author;
-
-    fn session() -> (tempfile::TempDir, Session) {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        (directory, Session::new(SessionName::parse("main").unwrap(), store, Conversation::default()))
-    }
-
-    fn pending(turn: &str) -> Pending {
-        let begun = oneshot::channel().0;
-        let speaker = Speaker { author: Author::Owner, name: "root".into() };
-        Pending { turn: turn.into(), text: "hi".into(), speaker, attendance: Attendance::default(), begun }
-    }
-
-    #[test]
-    fn sixteen_turns_wait_and_no_more() {
-        let (_directory, session) = session();
-        assert!(session.enqueue(pending("running")).unwrap());
-        let (first, _signal) = session.next().unwrap();
-        assert_eq!(first.turn, "running");
-        for n in 0..MOST_WAITING {
-            assert!(!session.enqueue(pending(&n.to_string())).unwrap(), "a second worker");
-        }
-        assert!(matches!(session.enqueue(pending("more")), Err(Fault::Busy(_))));
-    }
-
-    #[tokio::test]
-    async fn a_turn_is_cancelled_in_each_of_its_states() {
-        let (_directory, session) = session();
-        session.enqueue(pending("a")).unwrap();
-        session.enqueue(pending("b")).unwrap();
-        let (_, signal) = session.next().unwrap();
-        assert_eq!(session.cancel("a").unwrap(), Cancelled::Running);
-        assert_eq!(signal.get(), Some(Stop::Cancelled));
-        assert!(
-            matches!(session.cancel("b").unwrap(), Cancelled::Waiting(finished) if finished.end == End::Cancelled)
-        );
-        assert_eq!(session.wait("b").await.unwrap().end, End::Cancelled);
-        session.finish(session.unstarted("a", End::Cancelled, "x"), false);
-        assert_eq!(session.cancel("a").unwrap(), Cancelled::Over);
-        assert!(matches!(session.cancel("c"), Err(Fault::NotFound(_))));
-        assert!(session.next().is_none());
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_with_the_turn() {
-        let (_directory, session) = session();
-        session.enqueue(pending("a")).unwrap();
-        session.next().unwrap();
-        let (waited, ()) = tokio::join!(session.wait("a"), async {
-            session.finish(session.unstarted("a", End::Failed, "x"), false);
-        });
-        assert_eq!(waited.unwrap().turn, "a");
-        assert!(matches!(session.wait("b").await, Err(Fault::NotFound(_))));
-    }
-
-    #[tokio::test]
-    async fn draining_ends_what_waits_and_stops_what_runs() {
-        let (_directory, session) = session();
-        session.enqueue(pending("a")).unwrap();
-        session.enqueue(pending("b")).unwrap();
-        let (_, signal) = session.next().unwrap();
-        tokio::join!(session.drain(), async {
-            assert_eq!(signal.raised().await, Stop::Ending);
-            session.finish(session.unstarted("a", End::Failed, "x"), false);
-            assert!(session.next().is_none());
-        });
-        assert_eq!(session.wait("b").await.unwrap().end, End::Failed);
-    }
-}
+mod tests;

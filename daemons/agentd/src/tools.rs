@@ -21,7 +21,7 @@ use crate::stop::StopSignal;
 /// The longest that the catalogue may take; unlike a call it waits for nobody.
 const CATALOGUE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest that keeping a file may take.
+/// The longest that keeping a file, or handing one out, may take.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no catalogue.
@@ -83,6 +83,19 @@ impl Tools {
                 "Busy" => Fault::Busy(text),
                 _ => Fault::Unavailable(text),
             }
+        })
+    }
+
+    /// The bytes of a file that a call of the session gave to people, sealed.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when `toold` has it no more.
+    pub async fn fetch(&self, session: &str, file: &str) -> Result<OwnedFd, Fault> {
+        let answer = tokio::time::timeout(RECEIVE_TIMEOUT, self.0.fetch(session, file)).await;
+        let answer = answer.map_err(|_| Fault::Unavailable("testudo-toold does not answer".into()))?;
+        answer.map(OwnedFd::from).map_err(|error| {
+            let text = fault::bus_error_text(&error);
+            if fault_name(&error) == "NotFound" { Fault::NotFound(text) } else { Fault::Unavailable(text) }
         })
     }
 

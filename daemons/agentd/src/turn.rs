@@ -7,6 +7,7 @@
 //!             │ └─ completion without calls ──▶ End(Replied)
 //!             └─ no completion ──▶ End(Failed)       anywhere: stop ──▶ End(Cancelled | Failed)
 //!  a call that was parked, because nobody is there to ask ──▶ End(Blocked)
+//!  no tokens left for today ──▶ End(BudgetReached)
 //! ```
 //! At its end every call that the model asked for has an outcome in the history, run or not.
 
@@ -50,6 +51,8 @@ pub enum Stop {
 pub enum Input {
     /// The model answered, after reading content with these labels.
     Completion(Completion, Labels),
+    /// The day's tokens are used up, in words for the person.
+    Spent(String),
     /// There is no answer of the model, and why.
     NoCompletion(String),
     /// The running call ended.
@@ -125,6 +128,7 @@ impl Turn {
     pub fn advance(&mut self, input: Input) -> Next {
         match input {
             Input::Completion(completion, read) => self.completed(completion, &read),
+            Input::Spent(why) => self.end(Vec::new(), End::BudgetReached, why),
             Input::NoCompletion(why) => self.end(Vec::new(), End::Failed, why),
             Input::Outcome(outcome) => self.answered(&outcome),
             Input::Stop(stop) => self.stopped(stop),
@@ -212,7 +216,14 @@ impl Turn {
             let why = "stopped with its turn while it ran; the record tells whether it had taken effect";
             said.push(Said::not_run(&call, why));
             let error = Some(Refusal::new(Code::HandlerError, why));
-            let summary = Call { id: call.id.clone(), tool: call.name, verdict: None, error, duration_ms: 0 };
+            let summary = Call {
+                id: call.id.clone(),
+                tool: call.name,
+                verdict: None,
+                error,
+                duration_ms: 0,
+                files: Vec::new(),
+            };
             self.calls.push(summary.clone());
             (call.id, summary)
         });

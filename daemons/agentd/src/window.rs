@@ -3,6 +3,7 @@
 //! A call and its outcome are never separated: the unit is a group, which is a message with all outcomes of the
 //! calls in it. The question of the running turn is always there. Of this turn everything is shown, older
 //! outcomes in brief where room is short; of the turns before it the last few messages, while there is room.
+//! What is pinned, and a summary where there is one, stand before all that ([`crate::context`]).
 
 use serde_json::json;
 use testudo::label::Labels;
@@ -45,14 +46,21 @@ struct Shown {
 }
 
 /// Chooses from a history, oldest first.
-pub fn window<'a>(history: impl IntoIterator<Item = &'a Said>, bounds: Bounds) -> Window {
+/// `head` is shown before all of it, whole and always.
+pub fn window<'a>(head: &[Said], history: impl IntoIterator<Item = &'a Said>, bounds: Bounds) -> Window {
+    let mut window = Window::default();
+    for said in head {
+        window.labels.absorb(&said.labels);
+        window.messages.push(said.message.clone());
+    }
     let groups = groups(history);
     let question = groups.iter().rposition(Group::is_question);
     let (earlier, this_turn) = groups.split_at(question.unwrap_or(0));
     let (question, this_turn) = this_turn.split_at(usize::from(question.is_some()));
     let question: Vec<Shown> = question.iter().filter_map(Group::whole).collect();
 
-    let mut room = bounds.bytes.saturating_sub(question.iter().map(|shown| shown.bytes).sum());
+    let room = bounds.bytes.saturating_sub(bytes(&window.messages));
+    let mut room = room.saturating_sub(question.iter().map(|shown| shown.bytes).sum());
     let mut chosen: Vec<Shown> = Vec::new();
     for whole in this_turn.iter().rev().filter_map(Group::whole) {
         let is_newest = chosen.is_empty();
@@ -81,7 +89,6 @@ pub fn window<'a>(history: impl IntoIterator<Item = &'a Said>, bounds: Bounds) -
     while before.pop_if(|(is_question, _)| !*is_question).is_some() {}
     chosen.extend(before.into_iter().map(|(_, shown)| shown));
 
-    let mut window = Window::default();
     for shown in chosen.into_iter().rev() {
         window.labels.absorb(&shown.labels);
         window.messages.extend(shown.messages);
@@ -130,10 +137,15 @@ impl Group<'_> {
     }
 }
 
+/// How much messages are as JSON.
+pub fn bytes(messages: &[Message]) -> usize {
+    let length = |message| serde_json::to_string(message).map_or(usize::MAX / 4, |text| text.len());
+    messages.iter().map(length).fold(0, usize::saturating_add)
+}
+
 impl Shown {
     fn new(messages: Vec<Message>, labels: Labels) -> Self {
-        let length = |message| serde_json::to_string(message).map_or(usize::MAX / 2, |text| text.len());
-        let bytes = messages.iter().map(length).sum();
+        let bytes = bytes(&messages);
         Self { messages, labels, bytes }
     }
 

@@ -4,8 +4,10 @@
 //! had heard already is asked first.
 
 pub mod bus;
-mod memfd;
+pub mod memfd;
 mod stream;
+
+use std::fs::File;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -82,6 +84,9 @@ pub trait Agent: Send + Sync + 'static {
         mime: Option<&'a str>,
         content: &'a [u8],
     ) -> BoxFuture<'a, Result<String, AgentError>>;
+
+    /// A file that it gave to people in a session, sealed; to be read with [`memfd::read`]. Unknown when it is gone.
+    fn fetch<'a>(&'a self, session: &'a str, file: &'a str) -> BoxFuture<'a, Result<File, AgentError>>;
 
     /// Waits for a turn to end.
     fn wait<'a>(&'a self, session: &'a str, turn: &'a str) -> BoxFuture<'a, Result<Finished, AgentError>>;

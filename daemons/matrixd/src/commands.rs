@@ -11,6 +11,7 @@ pub mod agent;
 pub mod asker;
 pub mod ear;
 pub mod failure;
+mod keeping;
 pub mod policy;
 pub mod rooms;
 mod told;
@@ -95,7 +96,7 @@ impl Commands {
             return if is_news { Handled::Answer(refusal.to_owned()) } else { Handled::Silence };
         }
         Handled::Answer(
-            self.obey(command, asker, place)
+            self.obey(command, asker, origin.sender.as_str(), place)
                 .await
                 .unwrap_or_else(|failure| format!("⚠ {}", wording::words(&failure.to_string()))),
         )
@@ -107,7 +108,7 @@ impl Commands {
         matches!(command::read(line, Channel::Matrix), Line::Command(command) if asker.refusal(&command).is_none())
     }
 
-    async fn obey(&self, command: Command, asker: Asker, place: &Place) -> Result<String, Failure> {
+    async fn obey(&self, command: Command, asker: Asker, by: &str, place: &Place) -> Result<String, Failure> {
         if let Some(text) = absent::absent(&command) {
             return Ok(text.to_owned());
         }
@@ -130,15 +131,20 @@ impl Commands {
             }
             Command::Leases => Ok(wording::leases(&self.policy.leases().await?)),
             Command::Revoke(lease) => {
-                self.policy.revoke(&lease).await?;
+                self.policy.revoke(&lease, by).await?;
                 Ok(format!("{} is over: what it covered is asked about again.", wording::code(&lease)))
             }
             Command::Rules => Ok(wording::rules(&self.policy.rules(&self.rooms.session(place)?).await?)),
-            Command::Disable(rule) => self.switch(place, &rule, false).await,
-            Command::Enable(rule) => self.switch(place, &rule, true).await,
+            Command::Disable(rule) => self.switch(place, &rule, false, by).await,
+            Command::Enable(rule) => self.switch(place, &rule, true, by).await,
+            Command::ApproveContext(text) => self.vouch(place, &text, by).await,
             Command::Security => self.security(place).await,
-            Command::Model(_) => Ok(wording::at_the_machine("model", "ask which models there are")),
-            Command::Usage => Ok(wording::at_the_machine("usage", "read the record of what was used")),
+            Command::Model(_)
+            | Command::Usage
+            | Command::Budget
+            | Command::Pin(_)
+            | Command::Unpin(_)
+            | Command::Compact => self.keep(&command, place, by).await,
             other => Ok(wording::at_the_machine(other.name(), "do that")),
         }
     }
@@ -196,9 +202,14 @@ impl Commands {
         Ok(wording::status(&sessions, &here, running, waiting))
     }
 
-    async fn switch(&self, place: &Place, rule: &str, enabled: bool) -> Result<String, Failure> {
+    async fn vouch(&self, place: &Place, text: &str, by: &str) -> Result<String, Failure> {
+        self.policy.vouch(&self.rooms.session(place)?, text, by).await?;
+        Ok("The judges of this session are shown it from now on: as context, and not as a permission.".into())
+    }
+
+    async fn switch(&self, place: &Place, rule: &str, enabled: bool, by: &str) -> Result<String, Failure> {
         let session = self.rooms.session(place)?;
-        self.policy.switch(&session, rule, enabled).await?;
+        self.policy.switch(&session, rule, enabled, by).await?;
         let rule = wording::code(rule);
         Ok(if enabled {
             format!("{rule} is in force again in this session.")

@@ -16,6 +16,7 @@ pub mod exchanges;
 pub mod fence;
 pub mod files;
 pub mod following;
+pub mod giving;
 pub mod markdown;
 pub mod pacing;
 pub mod parts;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::de::DeserializeOwned;
-use testudo::approval::lease::Lease;
 use testudo::approval::{Approval, Outcome, Scope};
 use testudo::fault::{bus_error_text, is_peer_gone};
 use testudo::limits::{self, REPLY};
@@ -58,6 +57,8 @@ pub struct Yes<'a> {
     pub steps: Option<&'a str>,
     /// A one-time code.
     pub otp: Option<&'a Otp>,
+    /// What he typed, where a change of the policy wants that.
+    pub phrase: Option<&'a str>,
 }
 
 /// Something new at `policyd`.
@@ -104,28 +105,6 @@ impl Policy {
     /// What waits for an answer, oldest first.
     pub async fn pending(&self) -> Result<Vec<Approval>, PolicyError> {
         read(self.proxy.approvals(Options::new()).await)
-    }
-
-    /// The leases that hold, oldest first.
-    pub async fn leases(&self) -> Result<Vec<Lease>, PolicyError> {
-        read(self.proxy.leases().await)
-    }
-
-    /// Ends a lease.
-    pub async fn revoke(&self, lease: &str) -> Result<(), PolicyError> {
-        self.proxy.revoke(lease).await.map_err(|error| failed(&error))
-    }
-
-    /// The rules in plain language as they stand in a session, as JSON.
-    pub async fn rules(&self, session: &str) -> Result<String, PolicyError> {
-        self.proxy.rules(session).await.map_err(|error| failed(&error))
-    }
-
-    /// Switches a rule in plain language off in a session, or on again.
-    pub async fn switch(&self, session: &str, rule: &str, on: bool) -> Result<(), PolicyError> {
-        let done =
-            if on { self.proxy.enable(session, rule).await } else { self.proxy.disable(session, rule).await };
-        done.map_err(|error| failed(&error))
     }
 
     /// Tells everything that happens until nobody listens. It survives every restart of `policyd`.
@@ -223,6 +202,9 @@ fn options<'a>(yes: &Yes<'a>) -> Options<'a> {
     if let Some(otp) = yes.otp {
         options.insert("code", otp.digits().into());
     }
+    if let Some(phrase) = yes.phrase {
+        options.insert("phrase", phrase.into());
+    }
     options
 }
 
@@ -245,7 +227,17 @@ mod tests {
 
     fn yes(reach: &Reach, manner: Weight) -> Yes<'_> {
         let (approval, digest, seen) = ("a-7", "00", "11");
-        Yes { approval, digest, seen, by: "@ann:home.org", manner, reach, steps: None, otp: None }
+        Yes {
+            approval,
+            digest,
+            seen,
+            by: "@ann:home.org",
+            manner,
+            reach,
+            steps: None,
+            otp: None,
+            phrase: None,
+        }
     }
 
     #[test]
@@ -264,6 +256,8 @@ mod tests {
             assert_eq!(word(key).as_deref(), Some(value), "{key}");
         }
         assert_eq!(said.len(), 6);
+        let typed = options(&Yes { phrase: Some("I break 6 decisions"), ..yes(&Reach::Once, Weight::Reply) });
+        assert_eq!(typed.get("phrase").map(|value| value.to_string().contains("I break 6")), Some(true));
         let light = options(&yes(&Reach::Once, Weight::Reaction));
         assert_eq!(light.get("answer").map(|value| value.to_string().contains("reaction")), Some(true));
         assert!(!light.contains_key("duration") && !light.contains_key("code"));

@@ -75,11 +75,12 @@ pub async fn serve(config: Config, lifecycle: Lifecycle) -> Result<(), DaemonErr
 pub fn provider(config: &config::Modeld) -> Result<Arc<dyn Provider>, DaemonError> {
     match &config.provider {
         config::Provider::Rehearsal => Ok(Arc::new(Rehearsal)),
-        config::Provider::OpenAi { base_url, model, api_key_secret, allow_http } => {
+        config::Provider::OpenAi { base_url, model, other_models, api_key_secret, allow_http } => {
             let egress = Egress::new(&config.egress_socket);
             let (model, secret) = (model.clone(), api_key_secret.as_deref());
             let server = OpenAi::new(egress, base_url, *allow_http, model, secret, Patience::default());
-            Ok(Arc::new(server.map_err(|error| DaemonError::Config(error.to_string()))?))
+            let server = server.map_err(|error| DaemonError::Config(error.to_string()))?;
+            Ok(Arc::new(server.with_others(other_models.clone())))
         }
     }
 }

@@ -62,11 +62,12 @@ impl Default for Patience {
     }
 }
 
-/// A server that speaks the `OpenAI` protocol, and one of its models.
+/// A server that speaks the `OpenAI` protocol, and those of its models that are used.
 pub struct OpenAi {
     egress: Egress,
     endpoint: Endpoint,
     model: String,
+    other_models: Vec<String>,
     /// The value of `Authorization`, with the key's name where the key goes.
     authorization: Option<HeaderValue>,
     patience: Patience,
@@ -96,7 +97,13 @@ impl OpenAi {
         let endpoint = Endpoint::below(base_url, allow_http)?;
         let authorization =
             secret.map(|name| HeaderValue::try_from(format!("Bearer {{{{secret:{name}}}}}"))).transpose()?;
-        Ok(Self { egress, endpoint, model, authorization, patience })
+        Ok(Self { egress, endpoint, model, other_models: Vec::new(), authorization, patience })
+    }
+
+    /// The same, which also answers as these models of the server.
+    #[must_use]
+    pub fn with_others(self, other_models: Vec<String>) -> Self {
+        Self { other_models, ..self }
     }
 
     fn failures(&self) -> Failures<'_> {
@@ -229,6 +236,10 @@ impl Provider for OpenAi {
 
     fn model(&self) -> &str {
         &self.model
+    }
+
+    fn other_models(&self) -> &[String] {
+        &self.other_models
     }
 
     fn complete<'a>(

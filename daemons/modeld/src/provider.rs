@@ -17,6 +17,11 @@ pub trait Provider: Send + Sync {
     /// The model that answers when a request names none.
     fn model(&self) -> &str;
 
+    /// The models that answer when a request names them.
+    fn other_models(&self) -> &[String] {
+        &[]
+    }
+
     /// Answers `request`, sending the text piece by piece on the way.
     fn complete<'a>(
         &'a self,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testudo::bus;
 use testudo::fault::Fault;
 use testudo::identity::{Caller, Daemon, Principal};
@@ -114,8 +114,13 @@ impl Models {
 
     #[zbus(out_args("models"))]
     fn list(&self) -> String {
-        json!([{"name": self.provider.model(), "provider": self.provider.name(), "configured": true}])
-            .to_string()
+        let (configured, provider) = (self.provider.model(), self.provider.name());
+        let others = self.provider.other_models().iter().map(String::as_str);
+        let models: Vec<Value> = std::iter::once(configured)
+            .chain(others)
+            .map(|name| json!({"name": name, "provider": provider, "configured": name == configured}))
+            .collect();
+        json!(models).to_string()
     }
 
     #[zbus(signal)]
@@ -136,7 +141,9 @@ impl Models {
             return Err(Fault::InvalidArgument("temperature must be 0 to 2".into()));
         }
         match &request.model {
-            Some(model) if model != self.provider.model() => {
+            Some(model)
+                if model != self.provider.model() && !self.provider.other_models().contains(model) =>
+            {
                 Err(Fault::NotFound(format!("there is no model {model:?}; List tells which there are")))
             }
             _ => Ok(request),
@@ -151,7 +158,8 @@ impl Models {
         said: String,
         took: Duration,
     ) -> Result<String, Fault> {
-        let (model, provider) = (self.provider.model().to_owned(), self.provider.name().to_owned());
+        let model = request.model.clone().unwrap_or_else(|| self.provider.model().to_owned());
+        let provider = self.provider.name().to_owned();
         let entry =
             Entry::new(if matches!(end, End::Answered(_)) { "model.completed" } else { "model.ended" })
                 .with("request", id)

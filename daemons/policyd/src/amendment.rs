@@ -27,7 +27,7 @@ mod exchange;
 mod text;
 
 /// The kind of a question about a change of the policy; no tool has this name.
-pub const TOOL: &str = "policy.update";
+pub const TOOL: &str = testudo::approval::AMENDMENT;
 /// Stands where a question has its session; no session can have this name.
 pub const SESSION: &str = "policy.update";
 /// Most bytes of an amendment: people have to read it.

@@ -7,9 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 use testudo::action::Judged;
 use testudo::diagnostic::Diagnostics;
-use testudo::egress::CONNECT;
 use testudo::fault::Fault;
-use testudo::identity::{Caller, Daemon, Principal};
+use testudo::identity::{Caller, Daemon};
 use testudo::limits::{self, BUS, REPLY};
 use testudo::observation::Observation;
 use testudo::options::GivenOptions;
@@ -22,10 +21,12 @@ use zbus::{Connection, interface};
 
 use crate::amendment::Wanted;
 use crate::controls::Controls;
-use crate::desk::channel::{self, CARRIERS, Person};
+use crate::desk::channel::CARRIERS;
 use crate::desk::{Answer, Desk};
 use crate::routing::Watch;
 use crate::sentinel::seat::workspace_rules;
+
+mod callers;
 
 /// Who asks for decisions.
 const ASKERS: [Daemon; 2] = [Daemon::Toold, Daemon::Egressd];
@@ -185,8 +186,15 @@ impl Policy {
         body(&self.desk.leases())
     }
 
-    async fn revoke(&self, lease: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        self.desk.end_lease(lease, &self.person(&header).await?).await
+    async fn revoke(
+        &self,
+        lease: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Fault> {
+        // Of every session, by a channel, too: it is shown them all, and to end one only makes decisions stricter.
+        let by = self.commander("Revoke", None, options, &header).await?;
+        self.desk.end_lease(lease, &by.to_string()).await
     }
 
     #[zbus(out_args("uri"))]
@@ -267,18 +275,33 @@ impl Policy {
         &self,
         session: &str,
         rule: &str,
+        options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, false, &self.person_of(session, &header).await?).await
+        let by = self.commander("Disable", Some(session), options, &header).await?;
+        self.desk.switch_rule(session, rule, false, &by.to_string()).await
     }
 
     async fn enable(
         &self,
         session: &str,
         rule: &str,
+        options: HashMap<String, OwnedVariant>,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Fault> {
-        self.desk.switch_rule(session, rule, true, &self.person_of(session, &header).await?).await
+        let by = self.commander("Enable", Some(session), options, &header).await?;
+        self.desk.switch_rule(session, rule, true, &by.to_string()).await
+    }
+
+    async fn vouch(
+        &self,
+        session: &str,
+        text: &str,
+        options: HashMap<String, OwnedVariant>,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Fault> {
+        let by = self.commander("Vouch", Some(session), options, &header).await?;
+        self.desk.vouch(session, text, &by.to_string()).await
     }
 
     async fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -300,93 +323,6 @@ impl Policy {
         seq: u64,
         resolution: &str,
     ) -> zbus::Result<()>;
-}
-
-impl Policy {
-    /// Each of the two asks about its own: connections are egressd's, and everything else is toold's.
-    fn require_matter(&self, daemon: Daemon, tool: &str) -> Result<(), Fault> {
-        if !self.controls.asker_matter || (daemon == Daemon::Egressd) == (tool == CONNECT) {
-            return Ok(());
-        }
-        Err(Fault::Denied(format!("{} may not ask about {tool}", daemon.name())))
-    }
-
-    /// Who waits for an answer or uses it: whoever may ask about such a thing, and nobody else, with a record.
-    async fn asker(&self, header: &Header<'_>, approval: &str) -> Result<Daemon, Fault> {
-        let daemon = Caller::of(header, &self.connection).await?.require_daemon(&ASKERS)?;
-        let tool = self.desk.tool_of(approval)?;
-        if let Err(fault) = self.require_matter(daemon, &tool) {
-            self.desk.note_refused(approval, daemon.name(), &fault.text()).await;
-            return Err(fault);
-        }
-        Ok(daemon)
-    }
-
-    /// The person who calls, or the channel through which one does, for methods that people call from afar, too.
-    async fn person(&self, header: &Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(header, &self.connection).await?;
-        caller.require_operator_or(&CARRIERS).map(str::to_owned)
-    }
-
-    /// Likewise, for what is about one session: a channel has to do with its own only.
-    async fn person_of(&self, session: &str, header: &Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(header, &self.connection).await?;
-        let person = caller.require_operator_or(&CARRIERS)?.to_owned();
-        caller.require_session(session)?;
-        Ok(person)
-    }
-
-    /// The person who calls, for methods that only people may call.
-    async fn operator(&self, header: &Header<'_>) -> Result<String, Fault> {
-        let caller = Caller::of(header, &self.connection).await?;
-        caller.require_operator().map(str::to_owned)
-    }
-
-    /// Who wants to change the policy: a person, as the bus says and this a second time, with a record.
-    async fn amender(&self, header: &Header<'_>, name: &str) -> Result<Principal, Fault> {
-        let caller = Caller::of(header, &self.connection).await?;
-        match (&caller.principal, self.controls.amender_identity) {
-            (Principal::Operator(_), _) | (_, false) => Ok(caller.principal),
-            (other, true) => {
-                let why = format!("{other} may not change the policy");
-                self.desk.note_refused(&format!("policy.update {name}"), &other.to_string(), &why).await;
-                Err(Fault::Denied(why))
-            }
-        }
-    }
-
-    /// Who answers. An agent can never: the bus refuses it first, and this a second time, with a record.
-    async fn approver(
-        &self,
-        header: &Header<'_>,
-        approval: &str,
-        options: &mut GivenOptions,
-    ) -> Result<Person, Fault> {
-        let caller = Caller::of(header, &self.connection).await?;
-        let who = caller.principal.to_string();
-        match &caller.principal {
-            Principal::Operator(name) => Ok(Person::Operator(name.clone())),
-            Principal::Daemon(daemon) if CARRIERS.contains(daemon) && self.controls.channel => {
-                self.noting(approval, &who, channel::owner(options, &self.desk.matrix)).await
-            }
-            Principal::Daemon(daemon) if CARRIERS.contains(daemon) => {
-                options.string("by").map(|by| Person::Unchecked(by.unwrap_or(who)))
-            }
-            _ if !self.controls.approver_identity => Ok(Person::Unchecked(who)),
-            _ => {
-                let refused = Err(Fault::Denied(format!("{who} may not answer approvals")));
-                self.noting(approval, &who, refused).await
-            }
-        }
-    }
-
-    /// Records the refusal of an answer before it is told.
-    async fn noting<T>(&self, approval: &str, by: &str, read: Result<T, Fault>) -> Result<T, Fault> {
-        if let Err(fault @ Fault::Denied(_)) = &read {
-            self.desk.note_refused(approval, by, &fault.text()).await;
-        }
-        read
-    }
 }
 
 fn body<T: Serialize>(value: &T) -> Result<String, Fault> {

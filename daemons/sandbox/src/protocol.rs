@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use application::{Apply, Merge, Origin};
 pub use outcome::{Done, Kept, Probe, Proposed, TIMED_OUT};
-pub use program::{BUILTIN_FAILED, Builtin, Program, WriteMode};
+pub use program::{BUILTIN_FAILED, Builtin, MOST_GIVEN, Program, WriteMode};
 
 pub use crate::identity::Identity;
 pub use crate::limits::Limits;

@@ -165,7 +165,20 @@ pub struct Approval {
     pub answer: Option<String>,
 }
 
+/// The kind of a question about a change of the policy; no tool has this name.
+pub const AMENDMENT: &str = "policy.update";
+
 impl Approval {
+    /// Whether it is about a change of the policy.
+    pub fn is_amendment(&self) -> bool {
+        self.tool == AMENDMENT
+    }
+
+    /// What a yes must type, to the letter: there where a change of the policy breaks much.
+    pub fn phrase(&self) -> Option<&str> {
+        self.arguments.get("phrase").and_then(Value::as_str).filter(|_| self.is_amendment())
+    }
+
     /// The action it was asked for; its digest is [`Approval::digest`] or the store was changed.
     pub fn matches(&self, action: &Action) -> bool {
         action.digest().is_ok_and(|digest| digest == self.digest)

@@ -74,8 +74,10 @@ pub enum Command {
     Usage,
     /// What may be used of them.
     Budget,
-    /// Keep something before the model's eyes.
-    Pin,
+    /// Keep this before the model's eyes, or list what is kept there.
+    Pin(Option<String>),
+    /// Take the pin of this number away.
+    Unpin(u32),
     /// Shorten the conversation.
     Compact,
     /// List the jobs.
@@ -164,6 +166,9 @@ pub enum Wrong {
         /// The most.
         most: usize,
     },
+    /// It has to be the number of a pin.
+    #[error("a pin has a number: /{0} NUMBER; /pin lists them")]
+    Number(&'static str),
     /// No session can have this name.
     #[error("a session's name is a letter or digit, then letters, digits, _ and -, at most {0}")]
     Name(usize),

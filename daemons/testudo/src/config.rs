@@ -52,6 +52,8 @@ pub struct Config {
 pub struct Agentd {
     /// Most model calls in one turn; 1 to 1000.
     pub max_turns: u32,
+    /// Most tokens of a day, read and written in all sessions together; none for no limit.
+    pub daily_tokens: Option<u32>,
     /// Sessions in which no person watches.
     pub unattended: Unattended,
 }
@@ -202,9 +204,10 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Diagnostics> {
 impl Agentd {
     fn read(table: &Table<'_>) -> Self {
         let max_turns = table.integer("max_turns", 1..=1000).unwrap_or(25);
+        let daily_tokens = table.integer("daily_tokens", 1..=u32::MAX);
         let unattended = Unattended::read(&table.table("unattended"));
         table.finish();
-        Self { max_turns, unattended }
+        Self { max_turns, daily_tokens, unattended }
     }
 }
 

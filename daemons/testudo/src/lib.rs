@@ -6,7 +6,7 @@
 //! * [`declaration`], [`observation`], [`flow`]: what tools are, what entered a session, and where arguments came from;
 //! * [`extension`], [`frame`]: what `policyd` and the process of extension rules say, on a socket of their own;
 //! * [`egress`]: what reaches out, where to, and by whose leave;
-//! * [`refusal`], [`tool`], [`turn`], [`model`], [`record`]: the JSON bodies that cross the bus;
+//! * [`refusal`], [`tool`], [`turn`], [`context`], [`model`], [`record`]: the JSON bodies that cross the bus;
 //! * [`flood`]: refusals that are counted instead of recorded one by one;
 //! * [`canonical`], [`limits`], [`quantity`]: how bytes are digested, bounded and counted;
 //! * [`visible`]: what a person can see;
@@ -22,6 +22,7 @@ pub mod canonical;
 pub mod change;
 pub mod command;
 pub mod config;
+pub mod context;
 pub mod daemon;
 pub mod declaration;
 pub mod diagnostic;

@@ -60,7 +60,7 @@ pub trait Policy1 {
     /// The leases that hold.
     fn leases(&self) -> zbus::Result<String>;
     /// Ends a lease.
-    fn revoke(&self, lease: &str) -> zbus::Result<()>;
+    fn revoke(&self, lease: &str, options: Options<'_>) -> zbus::Result<()>;
     /// The secret of one-time codes for an authenticator, once.
     fn enrol_otp(&self) -> zbus::Result<String>;
     /// What would be decided.
@@ -76,9 +76,11 @@ pub trait Policy1 {
     /// The rules in plain language as they stand in a session.
     fn rules(&self, session: &str) -> zbus::Result<String>;
     /// Switches a rule in plain language off, in one session.
-    fn disable(&self, session: &str, rule: &str) -> zbus::Result<()>;
+    fn disable(&self, session: &str, rule: &str, options: Options<'_>) -> zbus::Result<()>;
     /// Switches it on again.
-    fn enable(&self, session: &str, rule: &str) -> zbus::Result<()>;
+    fn enable(&self, session: &str, rule: &str, options: Options<'_>) -> zbus::Result<()>;
+    /// Tells the judges of a session what a person vouches for.
+    fn vouch(&self, session: &str, text: &str, options: Options<'_>) -> zbus::Result<()>;
     /// Asks for the two signals.
     fn subscribe(&self) -> zbus::Result<()>;
     /// A person is asked something.
@@ -115,6 +117,8 @@ pub trait Tools1 {
     fn output(&self, call: String, seq: u64, error: bool, text: String) -> zbus::Result<()>;
     /// Keeps a file that a person sent into a session; answers with its path in the session's sandboxes.
     fn receive(&self, session: &str, name: &str, content: zbus::wire::Fd<'_>) -> zbus::Result<String>;
+    /// The bytes of a file that a call gave to people, sealed.
+    fn fetch(&self, session: &str, file: &str) -> zbus::Result<zbus::wire::OwnedFd>;
     /// Has a session's sandbox started ahead of its calls.
     fn prepare(&self, session: &str) -> zbus::Result<()>;
     /// Freezes a session's sandboxes; answers how many.
@@ -216,6 +220,8 @@ pub trait Agent1 {
         content: zbus::wire::Fd<'_>,
         options: Options<'_>,
     ) -> zbus::Result<String>;
+    /// The bytes of a file that the agent gave to people in a session, sealed.
+    fn fetch(&self, session: &str, file: &str) -> zbus::Result<zbus::wire::OwnedFd>;
     /// Waits for a turn to end.
     fn wait(&self, session: &str, turn: &str) -> zbus::Result<String>;
     /// Ends a turn.
@@ -224,6 +230,16 @@ pub trait Agent1 {
     fn sessions(&self) -> zbus::Result<String>;
     /// One session with its messages.
     fn session(&self, session: &str) -> zbus::Result<String>;
+    /// What a session has beside its messages: its model, what it used, what is pinned.
+    fn context(&self, session: &str) -> zbus::Result<String>;
+    /// Chooses the model of a session.
+    fn use_model(&self, session: &str, model: &str, options: Options<'_>) -> zbus::Result<()>;
+    /// Keeps something before the model's eyes; answers with its number.
+    fn pin(&self, session: &str, text: &str, options: Options<'_>) -> zbus::Result<u32>;
+    /// Takes it away again.
+    fn unpin(&self, session: &str, number: u32, options: Options<'_>) -> zbus::Result<()>;
+    /// Has the model summarise what was said before the last exchange.
+    fn compact(&self, session: &str, options: Options<'_>) -> zbus::Result<String>;
     /// Asks for a session's events.
     fn subscribe(&self, session: &str) -> zbus::Result<()>;
     /// Something happened in a session.

@@ -44,6 +44,26 @@ pub struct Output {
     /// The unified diff of that.
     #[serde(default)]
     pub diff: Option<String>,
+    /// Files that it gives to people. Only `toold` says this; nothing that a tool prints can.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<GivenFile>,
+}
+
+/// A file of the workspace that is given to people, as it was at the call. Its bytes are fetched by its id, for as long
+/// as `toold` keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenFile {
+    /// Its id, which nobody can guess.
+    pub id: String,
+    /// How people see it called: plain characters, and no path.
+    pub name: String,
+    /// Its type, by its name.
+    pub mime: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
 }
 
 /// The answer to `Tools1.Invoke`: exactly one of `result` and `error` is there.

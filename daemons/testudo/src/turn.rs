@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::change::ChangeSummary;
 use crate::refusal::Refusal;
+use crate::tool::GivenFile;
 use crate::verdict::Verdict;
 
 /// One tool call of a turn, in short.
@@ -21,6 +22,9 @@ pub struct Call {
     pub error: Option<Refusal>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// The files that it gave to people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<GivenFile>,
 }
 
 /// How a turn ended.
@@ -37,6 +41,8 @@ pub enum End {
     Failed,
     /// A question waits for a person who is not there; the reply names it. A message after the answer goes on.
     Blocked,
+    /// The day's tokens are used up; the reply says when it goes on.
+    BudgetReached,
 }
 
 /// A finished turn: the answer of `Agent1.Wait`.

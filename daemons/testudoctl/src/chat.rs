@@ -3,12 +3,13 @@
 //! [`talk`] is the conversation itself: one loop over what the person types and what the daemons say.
 //! [`console`] reads lines, from an editor on a terminal or from a pipe; [`testudo::command`] says what a line means, and
 //! [`answer`] what it means while an approval waits; [`transcript`] is what is seen of it, as text or as JSON lines;
-//! [`backlog`] is what waits for the end of a question. [`models`], [`posture`] and [`usage`] answer one command each.
+//! [`backlog`] is what waits for the end of a question. [`posture`] and [`usage`] answer one command each, [`context`]
+//! those about the session itself.
 
 pub mod answer;
 pub mod backlog;
 pub mod console;
-pub mod models;
+pub mod context;
 pub mod posture;
 pub mod talk;
 pub mod transcript;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    approvals, audit, call, chat, config, egress, freeze, leases, manual, matrix, otp, policy, rules, send,
-    session, stop, undo,
+    approvals, audit, call, chat, config, egress, file, freeze, leases, manual, matrix, otp, policy, rules,
+    send, session, stop, undo,
 };
 
 /// What stands at the end of the main help and in the man page.
@@ -70,6 +70,8 @@ pub enum Command {
     Rules(rules::Args),
     /// List and show conversations.
     Session(session::Args),
+    /// Save a file that the agent gave.
+    File(file::Args),
     /// Undo what was applied to the workspace, unless it was touched since.
     Undo(undo::UndoArgs),
     /// List what was applied to the workspace.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use testudo::approval::Scope;
 use testudo::approval::lease::Lease;
-use testudo::proxy::Policy1Proxy;
+use testudo::proxy::{Options, Policy1Proxy};
 
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
@@ -65,7 +65,7 @@ fn listed(leases: &[Lease], page: &Page) -> String {
 pub async fn revoke(args: RevokeArgs, page: &Page) -> Result<(), Failure> {
     let id = screen::line(&args.id);
     let policy = Link::open().await?.policy().await?;
-    policy.revoke(&args.id).await.doing(format_args!("revoke {id}"))?;
+    policy.revoke(&args.id, Options::new()).await.doing(format_args!("revoke {id}"))?;
     if page.is_json() {
         return Ok(page.json(&json!({ "id": args.id }))?);
     }

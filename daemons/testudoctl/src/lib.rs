@@ -1,7 +1,7 @@
 //! The human's hand: one command to talk to the agent, answer its questions, and read the record.
 //!
 //! Layout: [`cli`] is the command line, with one module per noun beside it ([`chat`], [`send`], [`call`],
-//! [`approvals`], [`leases`], [`otp`], [`matrix`], [`audit`], [`egress`], [`policy`], [`rules`], [`session`], [`config`], [`status`], [`stop`], [`undo`], [`doctor`], [`manual`]).
+//! [`approvals`], [`leases`], [`otp`], [`matrix`], [`audit`], [`egress`], [`policy`], [`rules`], [`session`], [`file`], [`config`], [`status`], [`stop`], [`undo`], [`doctor`], [`manual`]).
 //! [`link`] speaks to the daemons, [`failure`] says what went wrong and what helps, [`page`] writes the answer
 //! for people or as JSON, [`render`] lays things out for people. Nothing that somebody else wrote reaches the
 //! terminal but through [`screen`].
@@ -15,6 +15,7 @@ pub mod config;
 pub mod doctor;
 pub mod egress;
 pub mod failure;
+pub mod file;
 pub mod freeze;
 pub mod leases;
 pub mod link;
@@ -82,6 +83,7 @@ async fn dispatch(command: Command, page: &Page) -> Result<(), Failure> {
         Command::Policy(args) => policy::run(args, page).await,
         Command::Rules(args) => rules::run(args, page).await,
         Command::Session(args) => session::run(args, page).await,
+        Command::File(args) => file::run(args, page).await,
         Command::Status => status::run(page).await,
         Command::Undo(args) => undo::undo(args, page).await,
         Command::History(args) => undo::history(args, page).await,

@@ -8,5 +8,6 @@ pub mod arguments;
 pub mod call;
 pub mod clock;
 pub mod diff;
+pub mod file;
 pub mod gutter;
 pub mod record;

@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use testudo::proxy::Policy1Proxy;
+use testudo::proxy::{Options, Policy1Proxy};
 
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
@@ -99,10 +99,24 @@ pub async fn switch(
 ) -> Result<(), Failure> {
     let shown = screen::line(rule);
     if enabled {
-        policy.enable(session, rule).await.doing(format_args!("enable {shown}"))
+        policy.enable(session, rule, Options::new()).await.doing(format_args!("enable {shown}"))
     } else {
-        policy.disable(session, rule).await.doing(format_args!("disable {shown}"))
+        policy.disable(session, rule, Options::new()).await.doing(format_args!("disable {shown}"))
     }
+}
+
+/// Vouches for something in a session.
+///
+/// # Errors
+/// When `policyd` refuses.
+pub async fn vouch(policy: &Policy1Proxy<'_>, session: &str, text: &str) -> Result<(), Failure> {
+    policy.vouch(session, text, Options::new()).await.doing("vouch for that")
+}
+
+/// What comes of it, in a sentence.
+pub fn vouched(session: &str) -> String {
+    let session = screen::line(session);
+    format!("the judges of session {session} are shown it from now on: as context, and not as a permission")
 }
 
 /// What was switched, in a sentence.

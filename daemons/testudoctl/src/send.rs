@@ -81,6 +81,9 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
             );
             eprint!("{end}");
         }
+        for file in finished.calls.iter().flat_map(|call| &call.files) {
+            eprint!("{}", render::file::given(&finished.session, file, page.error_paint()));
+        }
         page.text(
             &render::gutter::Gutter::new("", 0, page.width()).whole(finished.reply.trim_end_matches('\n')),
         )?;

@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 
+use crate::chat::context;
 use crate::failure::{Doing as _, Failure};
 use crate::link::{self, Link};
 use crate::page::Page;
@@ -36,6 +37,14 @@ enum Command {
         /// Its name.
         session: String,
     },
+    /// Show what one has beside its messages: the model, tokens, pins.
+    #[command(
+        after_help = "JSON: {session, model, models:[{name, provider, configured}], usage:[{model, requests, input, output}], today:{input, output},\nbudget, pins:[{number, text, by, at}], compacted}; budget is null or {tokens, spent, resets_at}, compacted null or {messages, at}\n\nExample: testudoctl session context main"
+    )]
+    Context {
+        /// Its name.
+        session: String,
+    },
 }
 
 /// Runs `session`.
@@ -65,6 +74,13 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
                 return Ok(page.json(&shown)?);
             }
             Ok(page.text(&transcript(&shown, page.width(), page.paint()))?)
+        }
+        Command::Context { session } => {
+            let shown = context::read(&link.agent().await?, &session).await?;
+            if page.is_json() {
+                return Ok(page.json(&shown)?);
+            }
+            Ok(page.text(&context::whole(&shown))?)
         }
     }
 }

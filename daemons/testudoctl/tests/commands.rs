@@ -67,6 +67,7 @@ fn every_command_has_help_with_an_example() {
         "config check",
         "session list",
         "session show",
+        "file",
         "matrix status",
         "matrix rooms",
         "matrix recovery-key",
@@ -95,6 +96,7 @@ fn without_a_bus_each_command_says_so_and_what_helps() {
         &["audit", "verify"],
         &["status"],
         &["session", "list"],
+        &["file", "main", "f-1"],
         &["chat"],
     ] {
         let output = testudoctl(arguments);

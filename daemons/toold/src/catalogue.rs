@@ -20,6 +20,9 @@ pub const PLAN: &str = "request_approval";
 /// The tool by which people undo what was applied; no model is told of it.
 pub const UNDO: &str = "undo";
 
+/// The tool by which an agent gives people a file of the workspace.
+pub const FILE: &str = "chat.file";
+
 /// Longest path that a tool takes, in characters.
 const PATH: u32 = 4096;
 /// Longest text that a tool takes; a string of the bus may not be longer anyway.
@@ -108,6 +111,7 @@ pub fn specs() -> Vec<Spec> {
             }),
         ),
     ];
+    specs.push(file());
     specs.extend(beyond());
     specs.push(plan());
     specs.push(undo());
@@ -140,6 +144,23 @@ fn container(names: &[&str]) -> Spec {
             "cwd": { "type": "string", "minLength": 1, "maxLength": PATH, "description": "directory to start in" },
             "timeout_ms": { "type": "integer", "minimum": 1, "maximum": 300_000, "description": "most milliseconds" },
             "stdin": { "type": "string", "maxLength": TEXT },
+        }),
+    )
+}
+
+/// Gives people a file where they talk with the agent. It leaves the sandbox as reading does, and is decided as reading
+/// is.
+fn file() -> Spec {
+    spec(
+        FILE,
+        "Gives the person you talk with a file of the workspace, of at most 16 MiB, as it is now. It appears in the \
+         conversation when you have answered.",
+        Effect::Read,
+        &["path"],
+        &json!({
+            "path": { "type": "string", "minLength": 1, "maxLength": PATH, "description": "relative to the workspace" },
+            "name": { "type": "string", "minLength": 1, "maxLength": 200,
+                "description": "how people see it called; its own name unless given" },
         }),
     )
 }
@@ -281,6 +302,7 @@ fn role(name: &str) -> Option<(String, Role)> {
     let role = match name {
         "path" | "cwd" | "glob" => Role::Path,
         "id" => Role::Selector,
+        "name" => Role::Label,
         "command" | "code" => Role::Command,
         "content" | "text" | "stdin" | "pattern" | "goal" | "steps" | "diff" => Role::Content,
         "offset" | "limit" | "max" | "timeout_ms" | "mode" | "language" | "container" => Role::Option,

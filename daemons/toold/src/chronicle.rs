@@ -160,6 +160,10 @@ impl Chronicle {
                 .with("stage", 6)
                 .with("changes", output.changes.len())
                 .with("truncated", output.truncated);
+            let entry = match output.files.as_slice() {
+                [] => entry,
+                files => entry.with("files", json!(files)),
+            };
             self.keep(&entry).await;
             let text = format!("{tool} finished in {duration_ms} ms");
             journal::event(journal::CALL_FINISHED, Priority::Info, &text, &fields);

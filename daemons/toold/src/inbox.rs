@@ -153,7 +153,7 @@ impl Inbox {
 }
 
 /// A name in which nothing but plain characters is left, from its end, where a file's kind is.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let skipped = name.chars().count().saturating_sub(LONGEST);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };

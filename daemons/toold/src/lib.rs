@@ -5,7 +5,7 @@
 //! `toold` itself can neither read nor write the workspace: all of that happens in the sandbox.
 //!
 //! Start at [`pipeline::Pipeline::invoke`]. [`catalogue`], [`validation`], [`rate`], [`foresight`] and [`proposal`] are
-//! pure; [`decision`], [`grants`], [`chronicle`], [`instances`], [`inbox`], [`inflight`], [`security`], [`switch`] and [`service`] are the shell.
+//! pure; [`decision`], [`grants`], [`chronicle`], [`instances`], [`given`], [`inbox`], [`inflight`], [`security`], [`switch`] and [`service`] are the shell.
 
 pub mod catalogue;
 pub mod chronicle;
@@ -14,6 +14,7 @@ pub mod decision;
 mod destinations;
 pub mod egress;
 pub mod foresight;
+pub mod given;
 pub mod grants;
 pub mod inbox;
 pub mod inflight;

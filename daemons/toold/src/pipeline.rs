@@ -28,6 +28,7 @@ use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Attendance, Decider, Permit, Refused};
 use crate::egress::Egress;
+use crate::given::Given;
 use crate::inflight::Journal;
 use crate::instances::Instances;
 use crate::program;
@@ -39,6 +40,7 @@ use crate::telling::Told;
 use crate::validation::{self, Tool};
 
 mod acting;
+mod giving;
 mod keeping;
 mod planning;
 mod reaching;
@@ -82,6 +84,8 @@ pub struct Pipeline {
     pub running: Running,
     /// Calls under way, for a restart.
     pub inflight: Journal,
+    /// Files for people.
+    pub given: Given,
     /// Buckets.
     pub rate: Mutex<RateLimiter>,
     /// What is stopped.

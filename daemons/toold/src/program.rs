@@ -7,8 +7,10 @@ use testudo::label::{Labels, Source};
 use testudo::refusal::{Code, Refusal};
 use testudo_sandbox::client::Outcome;
 use testudo_sandbox::protocol::{
-    BUILTIN_FAILED, Builtin, Limits, Profile, Program, Run, Template, WriteMode,
+    BUILTIN_FAILED, Builtin, Limits, MOST_GIVEN, Profile, Program, Run, Template, WriteMode,
 };
+
+use crate::catalogue::FILE;
 
 /// The tool that runs a program in a container.
 pub const CONTAINER: &str = "container.run";
@@ -64,6 +66,7 @@ pub fn plan(call: &str, action: &Action, config: &Toold) -> Result<Plan, Refusal
             let (offset, limit) = (number("offset").unwrap_or(0), number("limit"));
             (builtin(Builtin::Read { path: path(), offset, limit }), false)
         }
+        FILE => (builtin(Builtin::Give { path: path() }), false),
         "fs.list" => (builtin(Builtin::List { path: text("path").unwrap_or_else(|| ".".into()) }), false),
         "fs.exists" => (builtin(Builtin::Exists { path: path() }), false),
         "search.grep" => {
@@ -114,7 +117,7 @@ pub fn plan(call: &str, action: &Action, config: &Toold) -> Result<Plan, Refusal
     let ceiling = u64::try_from(config.call_timeout.as_millis()).unwrap_or(u64::MAX).max(1);
     let limits = Limits {
         wall_ms: number("timeout_ms").unwrap_or(ceiling).min(ceiling),
-        output_bytes: config.output_limit,
+        output_bytes: if action.tool == FILE { MOST_GIVEN } else { config.output_limit },
         ..Limits::default()
     };
     let stdin = text("stdin");
@@ -158,7 +161,12 @@ pub fn result(tool: &str, outcome: &Outcome) -> Result<(Value, bool), Refusal> {
             done.output_truncated,
         ));
     }
-    let answer: Option<Value> = serde_json::from_slice(&outcome.stdout).ok();
+    let answer: Option<Value> = if tool == FILE && done.exit == Some(0) {
+        // Its bytes are for people and never an answer; what is said of them, whoever keeps them says.
+        is_file(tool, outcome).then_some(Value::Null)
+    } else {
+        serde_json::from_slice(&outcome.stdout).ok()
+    };
     match (done.exit, answer) {
         (Some(0), Some(answer)) => {
             let truncated = answer.get("truncated").and_then(Value::as_bool).unwrap_or(false);
@@ -180,6 +188,11 @@ pub fn result(tool: &str, outcome: &Outcome) -> Result<(Value, bool), Refusal> {
             Err(Refusal::broken())
         }
     }
+}
+
+/// Whether what a call printed is a file for people, whole.
+pub fn is_file(tool: &str, outcome: &Outcome) -> bool {
+    tool == FILE && outcome.done.exit == Some(0) && !outcome.done.output_truncated
 }
 
 /// Who could have written the result of a tool.

@@ -31,6 +31,7 @@ use crate::chronicle::Chronicle;
 use crate::controls::Controls;
 use crate::decision::{Attendance, Decider};
 use crate::egress::Egress;
+use crate::given::Given;
 use crate::inbox::Inbox;
 use crate::inflight::Journal;
 use crate::instances::systemd::{Systemd, Trouble};
@@ -112,6 +113,7 @@ impl Tools {
         self.pipeline.instances.close(session);
         if pipeline::is_session(session) {
             self.inbox.forget(session);
+            self.pipeline.given.forget(session);
         }
         self.pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(Instant::now());
         Ok(())
@@ -140,6 +142,18 @@ impl Tools {
         let (inbox, content) = (self.inbox.clone(), File::from(std::os::fd::OwnedFd::from(content)));
         let kept = tokio::task::spawn_blocking(move || inbox.keep(&session, &name, content)).await;
         Ok(kept.map_err(|error| Fault::Internal(error.to_string()))??)
+    }
+
+    #[zbus(out_args("content"))]
+    async fn fetch(
+        &self,
+        session: &str,
+        file: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedFd, Fault> {
+        let caller = Caller::of(&header, &self.connection).await?;
+        let _ = caller.require_daemon(&[Daemon::Agentd])?;
+        Ok(self.pipeline.given.fetch(one(session)?, file)?.into())
     }
 
     async fn prepare(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -306,6 +320,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         egress: Egress::new(&connection).await?,
         running: Running::default(),
         inflight,
+        given: Given::default(),
         rate: Mutex::new(RateLimiter::new(config.calls_per_minute, config.burst, config.groups.clone())),
         switch,
         config,

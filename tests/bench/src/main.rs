@@ -18,8 +18,10 @@ mod sessions;
 mod starts;
 mod subjects;
 mod table;
+mod talking;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -37,6 +39,12 @@ struct Arguments {
     /// Measures only decisions in process, which takes neither an appliance nor root.
     #[arg(long)]
     decisions: bool,
+    /// Adds what `testudo-talk-bench` measured and wrote into this file.
+    #[arg(long, value_name = "FILE")]
+    talk: Option<PathBuf>,
+    /// Measures nothing but what --talk brings.
+    #[arg(long, requires = "talk", conflicts_with = "decisions")]
+    talk_only: bool,
     /// Asks through egressd and without, as the server at this port of the machine wants it; for the benchmark itself.
     #[arg(long, hide = true, value_name = "PORT")]
     reach: Option<u16>,
@@ -63,14 +71,19 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return reaching::client(port, arguments.rounds);
     }
     let mut table = Table::new(Machine::here());
-    deciding::in_process(arguments.rounds, &mut table)?;
-    if !arguments.decisions {
+    if !arguments.talk_only {
+        deciding::in_process(arguments.rounds, &mut table)?;
+    }
+    if !arguments.decisions && !arguments.talk_only {
         let appliance = starts::measure(arguments.starts, &mut table)?;
         subjects::measure(&appliance, arguments.rounds, &mut table)?;
         sessions::measure(&appliance, &mut table)?;
         appliance.stop()?;
         reaching::measure(arguments.rounds, &mut table)?;
         deciding::over_the_bus(arguments.rounds, &mut table)?;
+    }
+    if let Some(file) = &arguments.talk {
+        talking::take_in(file, &mut table)?;
     }
     let text = if arguments.json { table.json()? } else { table.text() };
     writeln!(std::io::stdout(), "{text}")?;

@@ -12,6 +12,8 @@ use crate::percentile::Summary;
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     machine: Machine,
+    /// What else one has to know about some rows.
+    notes: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -32,26 +34,26 @@ struct Row {
 struct Beside {
     /// How many times the rival's; below 1 is faster than the rival.
     ratio: f64,
-    rival: &'static str,
+    rival: String,
 }
 
 impl Table {
     /// An empty one.
     pub(crate) fn new(machine: Machine) -> Self {
-        Self { machine, rows: Vec::new() }
+        Self { machine, notes: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Adds a line below the one about the machine.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     /// Adds a time, beside a rival's; a series without a measurement adds nothing.
-    pub(crate) fn time(
-        &mut self,
-        what: &str,
-        summary: Option<Summary>,
-        rival: Option<(&'static str, Summary)>,
-    ) {
+    pub(crate) fn time(&mut self, what: &str, summary: Option<Summary>, rival: Option<(&str, Summary)>) {
         let Some(summary) = summary else { return };
         let beside = rival.map(|(rival, other)| Beside {
             ratio: summary.p50.as_secs_f64() / other.p50.as_secs_f64(),
-            rival,
+            rival: rival.to_owned(),
         });
         self.rows.push(Row {
             what: what.to_owned(),
@@ -65,12 +67,7 @@ impl Table {
     }
 
     /// Adds a time that is too short for milliseconds, beside a rival's.
-    pub(crate) fn moment(
-        &mut self,
-        what: &str,
-        summary: Option<Summary>,
-        rival: Option<(&'static str, Summary)>,
-    ) {
+    pub(crate) fn moment(&mut self, what: &str, summary: Option<Summary>, rival: Option<(&str, Summary)>) {
         self.time(what, summary, rival);
         let (Some(row), Some(summary)) = (self.rows.last_mut(), summary) else { return };
         let micros = |time: Duration| time.as_secs_f64() * 1_000_000.0;
@@ -83,11 +80,21 @@ impl Table {
     /// Adds a size in memory, given in bytes.
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
     pub(crate) fn memory(&mut self, what: String, bytes: u64) {
-        let p50 = bytes as f64 / f64::from(1 << 20);
+        self.size(what, bytes as f64);
+    }
+
+    /// Adds by how much a size in memory became another, given in bytes; less than nothing is one that shrank.
+    #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
+    pub(crate) fn growth(&mut self, what: String, bytes: i64) {
+        self.size(what, bytes as f64);
+    }
+
+    fn size(&mut self, what: String, bytes: f64) {
+        let p50 = bytes / f64::from(1 << 20);
         self.rows.push(Row { what, unit: "MiB", p50, p99: None, min: None, n: 1, beside: None });
     }
 
-    /// As JSON: `{machine, rows:[{what, unit, p50, p99, min, n, beside:{ratio, rival}}]}`.
+    /// As JSON: `{machine, notes, rows:[{what, unit, p50, p99, min, n, beside:{ratio, rival}}]}`.
     ///
     /// # Errors
     /// Never for what a measurement gives.
@@ -95,7 +102,7 @@ impl Table {
         serde_json::to_string_pretty(self)
     }
 
-    /// As a line about the machine and aligned columns.
+    /// As a line about the machine, the notes, and aligned columns.
     pub(crate) fn text(&self) -> String {
         let head = ["what", "p50", "p99", "min", "n", "beside"].map(str::to_owned);
         let rows: Vec<[String; 6]> = std::iter::once(head).chain(self.rows.iter().map(Row::cells)).collect();
@@ -103,7 +110,9 @@ impl Table {
             rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths = [0, 1, 2, 3, 4].map(width);
-        let mut text = format!("{}\n\n", self.machine);
+        let mut text = format!("{}\n", self.machine);
+        self.notes.iter().for_each(|note| text.extend([note, "\n"]));
+        text.push('\n');
         for [what, p50, p99, min, n, beside] in &rows {
             let [w0, w1, w2, w3, w4] = widths;
             let line = format!("{what:w0$}  {p50:>w1$}  {p99:>w2$}  {min:>w3$}  {n:>w4$}  {beside}");

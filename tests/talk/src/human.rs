@@ -51,10 +51,14 @@ impl Human {
 
     /// A further device, which nobody signed: what somebody has who stole the password, or the homeserver itself.
     pub async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
-        let client =
-            Client::builder().homeserver_url(synapse.url()).build().await.expect("a client can be built");
+        Self::login_at(synapse.url(), name, PASSWORD).await
+    }
+
+    /// The same on a homeserver of somebody else's, who gave him a password.
+    pub async fn login_at(url: &str, name: &str, password: &str) -> Self {
+        let client = Client::builder().homeserver_url(url).build().await.expect("a client can be built");
         let auth = client.matrix_auth();
-        auth.login_username(name, PASSWORD).initial_device_display_name(name).await.expect("he may log in");
+        auth.login_username(name, password).initial_device_display_name(name).await.expect("he may log in");
         let timeline = Arc::new(Timeline::new(name));
         let requests = verification::requests(&client);
         let token =

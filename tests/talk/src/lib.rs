@@ -2,9 +2,10 @@
 //!
 //! [`synapse`] is the homeserver, [`human`] a person with the SDK's client and [`nio`] one with another. [`talk`] is the
 //! appliance. The stories are told in `tests/`, each with a homeserver of its own; `harness` shows there that these are
-//! real, and `without` which control it is that stops an attack.
+//! real, and `without` which control it is that stops an attack. [`bench`] measures it.
 #![recursion_limit = "256"]
 
+pub mod bench;
 pub mod gap;
 pub mod human;
 pub mod model;

@@ -119,6 +119,72 @@ fn six_broken_decisions_want_the_phrase_and_five_do_not() {
     assert_eq!(place.echo(), "deny");
 }
 
+/// What a room gives, straight on the bus.
+fn from_a_room(place: &Place, report: &Value, options: &str) -> testudo_tests::Said {
+    let question = place.question(&text(report, "approval")).unwrap();
+    let options = format!("o:by=@ann:example.org,seen={},{options}", text(&question, "seen"));
+    place.approve_as("testudo-matrixd", report, &options)
+}
+
+#[test]
+fn a_room_gives_the_phrase_to_the_letter_in_words() {
+    let place = Place::with(|plan| {
+        plan.set("matrixd", "owners", ["@ann:example.org"]);
+        plan.set("matrixd", "trust_homeserver", true);
+    });
+    place.echoes(6);
+    let six = place.submit("six", &deny("quiet", "echo"));
+    for options in [
+        "answer=reply",
+        "answer=reply,phrase=",
+        "answer=reply,phrase=I break 5 decisions",
+        "answer=reply,phrase=i break 6 decisions",
+        "answer=reply,phrase=I  break 6 decisions",
+        "answer=reply,phrase=I break 6 decisions.",
+        "answer=reply,phrase=I bre\u{430}k 6 decisions",
+        "answer=reaction",
+        "answer=reaction,phrase=I break 6 decisions",
+    ] {
+        let said = from_a_room(&place, &six, options);
+        assert!(said.stdout.starts_with("org.testudo.Error.Denied"), "{options}: {said:?}");
+    }
+    assert_eq!(place.echo(), "allow");
+    let said = from_a_room(&place, &six, "answer=reply,phrase=I break 6 decisions");
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(place.echo(), "deny");
+    assert!(
+        place.scene.recorded("policy.amended", |record| record["detail"]["by"] == "matrix @ann:example.org")
+    );
+}
+
+#[test]
+fn a_phrase_that_nobody_asked_for_is_no_yes() {
+    let place = Place::start();
+    let report = place.submit("mine", &deny("quiet", "echo"));
+    assert_eq!(report["phrase"], Value::Null);
+    let said = place.approve_as("root", &report, "o:phrase=I break 6 decisions");
+    assert!(said.stdout.starts_with("org.testudo.Error.InvalidArgument"), "{said:?}");
+    assert!(said.stdout.contains("wants no phrase"), "{said:?}");
+    assert_eq!(place.echo(), "allow");
+    assert_eq!(place.approve(&report, &[]).status, 0);
+    assert_eq!(place.echo(), "deny");
+}
+
+#[test]
+fn what_is_answered_at_the_machine_takes_no_phrase_from_a_room() {
+    let place = Place::with(|plan| {
+        plan.set("matrixd", "owners", ["@ann:example.org"]);
+        plan.set("policyd", "amend_by", "local");
+    });
+    place.echoes(6);
+    let six = place.submit("six", &deny("quiet", "echo"));
+    for answer in ["reply", "local"] {
+        let said = from_a_room(&place, &six, &format!("answer={answer},phrase=I break 6 decisions"));
+        assert!(said.stdout.starts_with("org.testudo.Error.Denied"), "{answer}: {said:?}");
+    }
+    assert_eq!(place.echo(), "allow");
+}
+
 #[test]
 fn without_the_phrase_anything_could_be_broken_in_passing() {
     let place = Place::with(|plan| ablated(plan, "policyd", "typed-phrase"));

@@ -6,6 +6,7 @@ mod model;
 mod sight;
 mod switching;
 mod tightening;
+mod vouching;
 mod workspace;
 
 use serde_json::{Value, json};

@@ -9,20 +9,20 @@ testudo-modeld   Audit1  Append
 testudo-policyd  Audit1  Append
 testudo-toold    Audit1  Append
 testudo-agentd   Models1 Complete Cancel List
-testudo-agentd   Tools1  Invoke Cancel Catalogue CloseSession Prepare Receive
+testudo-agentd   Tools1  Invoke Cancel Catalogue CloseSession Prepare Receive Fetch
 testudo-policyd  Models1 Complete Cancel
 testudo-agentd   Policy1 Observe
-testudo-matrixd  Agent1  Send Attach Wait Cancel Sessions Session Subscribe
-testudo-matrixd  Policy1 Approvals Approve Deny Leases Revoke Rules Disable Enable Subscribe
+testudo-matrixd  Agent1  Send Attach Fetch Wait Cancel Sessions Session Context UseModel Pin Unpin Compact Subscribe
+testudo-matrixd  Policy1 Approvals Approve Deny Leases Revoke Rules Disable Enable Vouch Subscribe
 testudo-toold    Egress1 Open Close
 testudo-egressd  Policy1 Decide Await Redeem Withdraw
 testudo-toold    Policy1 Decide Observe Await Redeem Withdraw Plan Collect
-operator         Agent1  Send Attach Wait Cancel Sessions Session Subscribe
+operator         Agent1  Send Attach Fetch Wait Cancel Sessions Session Context UseModel Pin Unpin Compact Subscribe
 operator         Audit1  Log Show Verify Head
 operator         Egress1 Status
 operator         Matrix1 Status RecoveryKey RotateRecoveryKey Recover Verifications Verify Accept Emojis Confirm DeadLetters Rooms
 operator         Models1 List
-operator         Policy1 Approvals Approve Deny Leases Revoke EnrolOtp Explain Check Replay Amend Files Rules Disable Enable Subscribe
+operator         Policy1 Approvals Approve Deny Leases Revoke EnrolOtp Explain Check Replay Amend Files Rules Disable Enable Vouch Subscribe
 operator         Tools1  Invoke Cancel Catalogue CloseSession Prepare Undo History Stop Resume Stops Freeze Thaw Containment
 '
 useradd --groups testudo alice

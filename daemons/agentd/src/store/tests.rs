@@ -56,6 +56,36 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
+fn what_stands_beside_the_messages_is_read_back() {
+    let speaker =
+        crate::speaker::Speaker { author: testudo::observation::Author::Owner, name: "root".into() };
+    let (at, usage) = (NOW.to_owned(), testudo::model::Usage { input_tokens: 6, output_tokens: 4 });
+    let compaction = crate::context::Compaction {
+        at: at.clone(),
+        by: "root".into(),
+        covers: 1,
+        summary: "s".into(),
+        labels: testudo::label::Labels::of(testudo::label::Source::Model),
+    };
+    let mut all = lines();
+    all.extend([
+        Line::Model { at: at.clone(), model: "small".into() },
+        Line::Pinned { pin: crate::context::Pin::by(&speaker, "a", 1, NOW) },
+        Line::Pinned { pin: crate::context::Pin::by(&speaker, "b", 2, NOW) },
+        Line::Unpinned { at: at.clone(), number: 2 },
+        Line::Used { at: at.clone(), model: "small".into(), usage },
+        Line::Compacted { compaction: compaction.clone() },
+        Line::BudgetReached { at },
+    ]);
+    let (_directory, store, _path) = written(&all);
+    let found = store.load(NOW).unwrap();
+    let context = found[0].conversation.context();
+    assert_eq!((context.model.as_deref(), context.pins.len(), context.next_pin()), (Some("small"), 1, 3));
+    assert_eq!((context.usage["small"].input, context.compaction.as_ref()), (6, Some(&compaction)));
+    assert_eq!(context.budget_reached, context.last_day.map(|(day, _)| day));
+}
+
+#[test]
 fn a_torn_last_line_is_cut_and_writing_goes_on_behind_it() {
     let (_directory, store, path) = written(&lines());
     let whole = std::fs::read(&path).unwrap();

@@ -277,3 +277,11 @@ fn a_parked_call_ends_the_turn_as_blocked_and_names_its_question() {
     assert!(reply.contains("a-7") && reply.contains("fs.write"), "{reply}");
     assert_whole(&said);
 }
+
+#[test]
+fn when_the_tokens_are_used_up_the_turn_ends_and_says_so() {
+    let mut turn = Turn::new(9, || "c-1".into());
+    let next = turn.advance(Input::Spent("Used up.".into()));
+    assert_eq!(next.step, Step::End { end: End::BudgetReached, reply: "Used up.".into() });
+    assert_eq!((next.said.len(), turn.completions()), (1, 0));
+}

@@ -52,7 +52,7 @@ async fn what_is_served_is_the_contract() {
         .unwrap();
     let served = members(&introspectable.introspect().await.unwrap());
     let contract = members(&std::fs::read_to_string(CONTRACT).unwrap());
-    assert_eq!(contract.len(), 8);
+    assert_eq!(contract.len(), 14);
     assert_eq!(served, contract);
 }
 
@@ -108,6 +108,11 @@ async fn a_stranger_may_do_nothing() {
         ("Cancel", &["ss", "main", "t"]),
         ("Sessions", &[]),
         ("Session", &["s", "main"]),
+        ("Context", &["s", "main"]),
+        ("UseModel", &["ssa{sv}", "main", "small", "0"]),
+        ("Pin", &["ssa{sv}", "main", "it", "0"]),
+        ("Unpin", &["sua{sv}", "main", "1", "0"]),
+        ("Compact", &["sa{sv}", "main", "0"]),
         ("Subscribe", &["s", "main"]),
     ] {
         let output = Command::new("busctl")

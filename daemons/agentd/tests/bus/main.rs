@@ -8,6 +8,8 @@ mod conversation;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 #[expect(
     clippy::used_underscore_binding,
     clippy::unused_self,

@@ -89,16 +89,18 @@ impl Models {
         &self,
         id: String,
         request: String,
-        _options: Options,
+        options: Options,
         #[zbus(header)] header: Header<'_>,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> Result<String, Fault> {
-        self.seen.send(Seen::Request(serde_json::from_str(&request).unwrap())).unwrap();
+        let mut request: CompletionRequest = serde_json::from_str(&request).unwrap();
+        request.model = options.get("model").map(|name| String::try_from(name.clone()).unwrap());
+        self.seen.send(Seen::Request(request)).unwrap();
         let reply = self.replies.lock().unwrap().pop_front().expect("more requests than replies");
         let mut completion = Completion {
             text: String::new(),
             tool_calls: Vec::new(),
-            usage: Usage::default(),
+            usage: Usage { input_tokens: 60, output_tokens: 40 },
             finish: Finish::Stop,
             model: "fake".into(),
             provider: "fake".into(),
@@ -131,6 +133,14 @@ impl Models {
         self.seen.send(Seen::Cancelled).unwrap();
         self.cancelled.notify_one();
         true
+    }
+
+    fn list(&self) -> String {
+        json!([
+            {"name": "fake", "provider": "fake", "configured": true},
+            {"name": "small", "provider": "fake", "configured": false}
+        ])
+        .to_string()
     }
 
     #[zbus(signal)]

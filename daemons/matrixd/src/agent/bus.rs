@@ -1,5 +1,7 @@
 //! The agent over `org.testudo.Agent1`.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -76,6 +78,13 @@ impl Agent for BusAgent {
                 options.insert("mime", Variant::from(mime));
             }
             self.agent.attach(session, name, Fd::from(file), options).await.map_err(|error| failure(&error))
+        })
+    }
+
+    fn fetch<'a>(&'a self, session: &'a str, file: &'a str) -> BoxFuture<'a, Result<File, AgentError>> {
+        Box::pin(async move {
+            let content = self.agent.fetch(session, file).await.map_err(|error| failure(&error))?;
+            Ok(File::from(OwnedFd::from(content)))
         })
     }
 

@@ -4,8 +4,10 @@
 //! yes CODE [OTP]              session CODE [OTP]      1-3 CODE [OTP]           (steps of a plan)
 //! yes CODE for 2h [OTP]       always CODE [OTP]       /approve ID CODE [for 2h] [OTP]
 //! for 2h CODE [OTP]           no [CODE] [reason]      /deny ID [reason]
+//! yes CODE I break 6 decisions [OTP]                  (a change of the policy that breaks much)
 //! ```
 //! Nothing but exactly these words on one line is a yes, in either case and with any number of blanks between them.
+//! What is typed from `I break` on is handed on as it stands there, capitals and blanks: `policyd` compares it.
 //! A no may be said more freely: it is harmless to take for one what was none.
 
 use std::fmt;
@@ -45,6 +47,8 @@ pub struct Yes {
     pub steps: Option<String>,
     /// A one-time code for `policyd`.
     pub otp: Option<Otp>,
+    /// What was typed for a change of the policy, to the letter.
+    pub phrase: Option<String>,
 }
 
 /// A no in words.
@@ -116,6 +120,34 @@ fn yes(text: &str) -> Option<Yes> {
     if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
         return None;
     }
+    let (text, phrase) = typed(text);
+    let yes = words(text)?;
+    let Some(phrase) = phrase else { return Some(yes) };
+    // The phrase stands behind the code and before a one-time code, and such a yes is for once and for all of it.
+    let (phrase, otp) = match phrase.rsplit_once(' ') {
+        Some((phrase, word)) if Otp::parse(word).is_some() => (phrase.trim_end(), Otp::parse(word)),
+        _ => (phrase, None),
+    };
+    let is_plain = yes.reach == Reach::Once && yes.steps.is_none() && yes.otp.is_none();
+    is_plain.then(|| Yes { otp, phrase: Some(phrase.to_owned()), ..yes })
+}
+
+/// A yes and the phrase in it: the words of the grammar, and all from `I break` on as it was typed. A wrong one is one,
+/// too, so that `policyd` says what is wrong with it.
+fn typed(text: &str) -> (&str, Option<&str>) {
+    let lower = text.to_ascii_lowercase();
+    let begins = |at: &usize| {
+        let rest = lower.get(at + " i ".len()..).unwrap_or_default();
+        rest.trim_start().starts_with("break ")
+    };
+    let at = lower.match_indices(" i ").map(|(at, _)| at).find(begins);
+    match at.and_then(|at| text.split_at_checked(at)) {
+        Some((words, phrase)) => (words, Some(phrase.trim())),
+        None => (text, None),
+    }
+}
+
+fn words(text: &str) -> Option<Yes> {
     let lower = text.to_ascii_lowercase();
     let words: Vec<&str> = lower.split(' ').filter(|word| !word.is_empty()).collect();
     let plain = |code: &str, reach: Reach, tail: &[&str]| {
@@ -124,7 +156,7 @@ fn yes(text: &str) -> Option<Yes> {
             [word] => Some(Otp::parse(word)?),
             _ => return None,
         };
-        Some(Yes { id: None, code: Code::parse(code)?, reach, steps: None, otp })
+        Some(Yes { id: None, code: Code::parse(code)?, reach, steps: None, otp, phrase: None })
     };
     match words.as_slice() {
         ["yes", code, tail @ ..] => {

@@ -175,6 +175,8 @@ pub enum Judgement {
         steps: Option<String>,
         /// A one-time code.
         otp: Option<super::answer::Otp>,
+        /// What was typed beside; `policyd` compares it.
+        phrase: Option<String>,
     },
     /// It is a no, to be handed to `policyd`.
     No {
@@ -267,13 +269,14 @@ impl Judge {
 
     fn reaction(&self, prompt: &Prompt, sign: Sign) -> Result<Judgement, Refusal> {
         possible(prompt)?;
-        let is_vouched = self.trust_homeserver && prompt.approve_by <= Weight::Reply;
+        // What changes the policy is not the homeserver's to answer, whosever it is.
+        let is_vouched = self.trust_homeserver && prompt.approve_by <= Weight::Reply && !prompt.is_amendment;
         demand(!self.controls.weight || prompt.light || is_vouched, Refusal::Weight(prompt.approve_by))?;
         // Where the operator vouches for the homeserver, nobody but the owner can have given it.
         let manner = if prompt.light { Weight::Reaction } else { Weight::Reply };
         let reach = if sign == Sign::Session { Reach::Session } else { Reach::Once };
         reaches(prompt, &reach)?;
-        Ok(Judgement::Yes { manner, reach, steps: None, otp: None })
+        Ok(Judgement::Yes { manner, reach, steps: None, otp: None, phrase: None })
     }
 
     fn words(&self, prompt: &Prompt, yes: &Yes) -> Result<Judgement, Refusal> {
@@ -289,6 +292,7 @@ impl Judge {
             reach: yes.reach.clone(),
             steps: yes.steps.clone(),
             otp: yes.otp.clone(),
+            phrase: yes.phrase.clone(),
         })
     }
 }

@@ -91,6 +91,12 @@ pub struct Prompt {
     pub scopes: Vec<Scope>,
     /// Whether it has steps.
     pub is_plan: bool,
+    /// Whether it is about a change of the policy.
+    #[serde(default)]
+    pub is_amendment: bool,
+    /// What a yes to that must type, to the letter.
+    #[serde(default)]
+    pub phrase: Option<String>,
     /// When it was put, in milliseconds since 1970.
     pub asked_ms: u64,
     /// When it becomes a no by itself, in milliseconds since 1970.
@@ -123,6 +129,8 @@ impl Prompt {
             approve_by: shown.approve_by,
             scopes: shown.scopes.clone(),
             is_plan: shown.phase == Phase::Plan,
+            is_amendment: shown.is_amendment(),
+            phrase: shown.phrase().map(str::to_owned),
             asked_ms: now_ms,
             expires_ms: milliseconds(&shown.expires_at).unwrap_or(now_ms),
             end: None,

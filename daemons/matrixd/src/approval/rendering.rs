@@ -88,6 +88,9 @@ fn drafted(
 
 /// Whose question it is, where that is not clear from the room.
 fn whose(approval: &Approval, prompt: &Prompt) -> Option<String> {
+    if approval.is_amendment() {
+        return Some("for the policy of all sessions".to_owned());
+    }
     let session = defused(&testudo::visible::line(&approval.session));
     match (prompt.place.is_own, approval.parked) {
         (true, false) => None,
@@ -111,6 +114,12 @@ fn how(prompt: &Prompt, seeds: &[Sign]) -> Vec<String> {
         ));
     }
     let otp = if prompt.approve_by == Weight::Otp { " 123456" } else { "" };
+    if let Some(phrase) = prompt.phrase.as_deref().filter(|_| prompt.approve_by != Weight::Local) {
+        let proof = if otp.is_empty() { "" } else { ", with your one-time code for 123456" };
+        lines.push(format!("Yes: write `yes {code} {phrase}{otp}`, to the letter{proof}."));
+        lines.push(no);
+        return lines;
+    }
     let also = |scope: Scope| prompt.scopes.contains(&scope);
     let mut ways = vec![format!("`yes {code}{otp}`")];
     if prompt.is_plan {
@@ -126,7 +135,11 @@ fn how(prompt: &Prompt, seeds: &[Sign]) -> Vec<String> {
         ways.push(format!("`always {code}{otp}`"));
     }
     lines.push(match prompt.approve_by {
-        Weight::Local => format!("Yes: only at the machine, with testudoctl approve {id} --local."),
+        Weight::Local => {
+            let phrase = prompt.phrase.as_deref();
+            let phrase = phrase.map_or_else(String::new, |phrase| format!(" --phrase \"{phrase}\""));
+            format!("Yes: only at the machine, with testudoctl approve {id} --local{phrase}.")
+        }
         Weight::Otp => format!("Yes: write {}, with your one-time code for 123456.", ways.join(", ")),
         Weight::Reply | Weight::Reaction => format!("Yes: {}write {}.", signs(seeds), ways.join(", ")),
     });
@@ -144,7 +157,9 @@ fn signs(seeds: &[Sign]) -> String {
 
 /// The reactions that a prompt is seeded with: a no always, a yes where a reaction is enough.
 pub fn seeds(prompt: &Prompt, trust_homeserver: bool) -> Vec<Sign> {
-    let is_enough = prompt.light || (trust_homeserver && prompt.approve_by <= Weight::Reply);
+    // What changes the policy is never answered so lightly on the word of a homeserver, and a reaction types nothing.
+    let is_trusted = trust_homeserver && prompt.approve_by <= Weight::Reply && !prompt.is_amendment;
+    let is_enough = prompt.phrase.is_none() && (prompt.light || is_trusted);
     let wanted = |sign: &Sign| match sign {
         Sign::No => true,
         Sign::Once => prompt.approvable && is_enough,

@@ -122,7 +122,8 @@ mod tests {
     fn each_command_is_for_those_in_the_table() {
         for entry in &TABLE {
             let Some(usage) = entry.matrix else { continue };
-            let line = format!("/{} {}", entry.name, usage.arguments).replace(['[', ']'], "");
+            let line =
+                format!("/{} {}", entry.name, usage.arguments).replace(['[', ']'], "").replace("NUMBER", "1");
             let Line::Command(command) = read(&line, Channel::Matrix) else { panic!("{line}") };
             let member = matches!(entry.name, "help" | "status" | "stop" | "new");
             for (asker, may) in [

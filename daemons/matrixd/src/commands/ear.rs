@@ -102,7 +102,16 @@ fn must_be_done_once(line: &str) -> bool {
     let command = command::read(line, Channel::Matrix);
     matches!(
         command,
-        Line::Command(Command::New(_) | Command::Revoke(_) | Command::Disable(_) | Command::Enable(_))
+        Line::Command(
+            Command::New(_)
+                | Command::Revoke(_)
+                | Command::Disable(_)
+                | Command::Enable(_)
+                | Command::ApproveContext(_)
+                | Command::Pin(Some(_))
+                | Command::Unpin(_)
+                | Command::Compact
+        )
     )
 }
 
@@ -242,7 +251,14 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_restart_nothing_is_done_twice_but_a_stop() {
-        for line in ["/new", "/revoke l-1", "/disable no-money"] {
+        for line in [
+            "/new",
+            "/revoke l-1",
+            "/disable no-money",
+            "/approve-context he is my son",
+            "/pin x",
+            "/compact",
+        ] {
             let stage = stage();
             stage.ear.interrupted(&heard(line, true)).await;
             assert_eq!(stage.came(), (vec![], vec![], 1), "{line}");

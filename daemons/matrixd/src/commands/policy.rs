@@ -44,18 +44,27 @@ pub trait Policy: Send + Sync + 'static {
     /// The yeses that hold for longer than once.
     fn leases(&self) -> BoxFuture<'_, Result<Vec<Lease>, Failure>>;
 
-    /// Ends one.
-    fn revoke<'a>(&'a self, lease: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Ends one, for the owner of this id.
+    fn revoke<'a>(&'a self, lease: &'a str, by: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// The rules in plain language as they stand in a session.
     fn rules<'a>(&'a self, session: &'a str) -> BoxFuture<'a, Result<Rules, Failure>>;
 
-    /// Switches a rule in one session.
+    /// Switches a rule in one session, for the owner of this id.
     fn switch<'a>(
         &'a self,
         session: &'a str,
         rule: &'a str,
         enabled: bool,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Tells the judges of one session what the owner of this id vouches for.
+    fn vouch<'a>(
+        &'a self,
+        session: &'a str,
+        text: &'a str,
+        by: &'a str,
     ) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
@@ -68,9 +77,10 @@ impl Policy for Policy1Proxy<'static> {
         Box::pin(async move { read("list the leases", Self::leases(self).await) })
     }
 
-    fn revoke<'a>(&'a self, lease: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+    fn revoke<'a>(&'a self, lease: &'a str, by: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            Self::revoke(self, lease).await.map_err(|error| Failure::bus("end that lease", &error))
+            let done = Self::revoke(self, lease, for_owner(by)).await;
+            done.map_err(|error| Failure::bus("end that lease", &error))
         })
     }
 
@@ -83,13 +93,34 @@ impl Policy for Policy1Proxy<'static> {
         session: &'a str,
         rule: &'a str,
         enabled: bool,
+        by: &'a str,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let done =
-                if enabled { self.enable(session, rule).await } else { self.disable(session, rule).await };
+            let done = if enabled {
+                self.enable(session, rule, for_owner(by)).await
+            } else {
+                self.disable(session, rule, for_owner(by)).await
+            };
             done.map_err(|error| Failure::bus("switch that rule", &error))
         })
     }
+
+    fn vouch<'a>(
+        &'a self,
+        session: &'a str,
+        text: &'a str,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let done = Self::vouch(self, session, text, for_owner(by)).await;
+            done.map_err(|error| Failure::bus("vouch for that", &error))
+        })
+    }
+}
+
+/// The options that say for whom this channel speaks.
+fn for_owner(by: &str) -> Options<'_> {
+    Options::from([("by", by.into())])
 }
 
 fn read<T: DeserializeOwned>(doing: &str, answer: zbus::Result<String>) -> Result<T, Failure> {

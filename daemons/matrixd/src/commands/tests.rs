@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use futures_util::future::BoxFuture;
 use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId, device_id, event_id, room_id};
 use testudo::approval::lease::Lease;
+use testudo::context::{Context, Shortened};
 
 use super::policy::{Rule, Rules};
 use super::*;
@@ -88,6 +89,41 @@ impl Agent for World {
         };
         Box::pin(async move { Ok(self.running.iter().map(session).collect()) })
     }
+
+    fn context<'a>(&'a self, session: &'a str) -> BoxFuture<'a, Result<Context, Failure>> {
+        let context = Context { session: session.to_owned(), ..Context::default() };
+        Box::pin(async { Ok(context) })
+    }
+
+    fn use_model<'a>(
+        &'a self,
+        session: &'a str,
+        model: &'a str,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        self.did(format!("use {model} in {session} by {by}"));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn pin<'a>(
+        &'a self,
+        session: &'a str,
+        text: &'a str,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<u32, Failure>> {
+        self.did(format!("pin {text:?} in {session} by {by}"));
+        Box::pin(async { Ok(7) })
+    }
+
+    fn unpin<'a>(&'a self, session: &'a str, number: u32, by: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        self.did(format!("unpin {number} in {session} by {by}"));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn compact<'a>(&'a self, session: &'a str, by: &'a str) -> BoxFuture<'a, Result<Shortened, Failure>> {
+        self.did(format!("compact {session} by {by}"));
+        Box::pin(async { Ok(Shortened { messages: 4, before_bytes: 900, after_bytes: 300 }) })
+    }
 }
 
 impl Policy for World {
@@ -99,8 +135,8 @@ impl Policy for World {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn revoke<'a>(&'a self, lease: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
-        self.did(format!("revoke {lease}"));
+    fn revoke<'a>(&'a self, lease: &'a str, by: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        self.did(format!("revoke {lease} by {by}"));
         Box::pin(async { Ok(()) })
     }
 
@@ -121,8 +157,19 @@ impl Policy for World {
         session: &'a str,
         rule: &'a str,
         enabled: bool,
+        by: &'a str,
     ) -> BoxFuture<'a, Result<(), Failure>> {
-        self.did(format!("switch {session} {rule} {enabled}"));
+        self.did(format!("switch {session} {rule} {enabled} by {by}"));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn vouch<'a>(
+        &'a self,
+        session: &'a str,
+        text: &'a str,
+        by: &'a str,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        self.did(format!("vouch {session} {text:?} by {by}"));
         Box::pin(async { Ok(()) })
     }
 }
@@ -168,11 +215,16 @@ fn text(handled: Handled) -> String {
 
 #[tokio::test]
 async fn what_changes_something_is_done_for_an_owners_verified_device_and_nobody_else() {
-    let session = room().session();
+    let (session, ann_id) = (room().session(), "@ann:home.org");
     for (line, done) in [
-        ("/disable no-money", format!("switch {session} no-money false")),
-        ("/enable no-money", format!("switch {session} no-money true")),
-        ("/revoke l-3", "revoke l-3".to_owned()),
+        ("/disable no-money", format!("switch {session} no-money false by {ann_id}")),
+        ("/enable no-money", format!("switch {session} no-money true by {ann_id}")),
+        ("/revoke l-3", format!("revoke l-3 by {ann_id}")),
+        ("/model small", format!("use small in {session} by {ann_id}")),
+        ("/pin be\nkind", format!("pin \"be\\nkind\" in {session} by {ann_id}")),
+        ("/unpin 3", format!("unpin 3 in {session} by {ann_id}")),
+        ("/compact", format!("compact {session} by {ann_id}")),
+        ("/approve-context he is\nmy son", format!("vouch {session} \"he is\\nmy son\" by {ann_id}")),
     ] {
         let (handled, did) = answer(World::default(), &ann(), &room(), line).await;
         assert_eq!(did, [done], "{line}: {handled:?}");
@@ -269,7 +321,8 @@ async fn a_refusal_is_told_once_and_holds_all_the_same() {
 async fn every_command_of_the_table_has_an_answer_for_an_owner() {
     for entry in &testudo::command::table::TABLE {
         let Some(usage) = entry.matrix else { continue };
-        let line = format!("/{} {}", entry.name, usage.arguments).replace(['[', ']'], "");
+        let line =
+            format!("/{} {}", entry.name, usage.arguments).replace(['[', ']'], "").replace("NUMBER", "1");
         let (handled, _) = answer(World::default(), &ann(), &room(), &line).await;
         let text = text(handled);
         assert!(!text.is_empty() && !text.starts_with('⚠') && text.len() < 8_000, "{line}: {text}");
@@ -290,4 +343,25 @@ async fn rules_and_posture_show_what_is_off() {
 fn a_room_is_named_as_the_store_names_it() {
     let other = Place { room: OwnedRoomId::try_from("!b:home.org").unwrap(), thread: None };
     assert_ne!(room().session(), other.session());
+}
+
+#[tokio::test]
+async fn what_a_session_has_is_told_to_owners_and_looking_changes_nothing() {
+    for (line, expected) in [
+        ("/model", "The models cannot be listed now"),
+        ("/usage", "No model has answered here yet."),
+        ("/budget", "There is no limit"),
+        ("/pin", "Nothing is pinned here"),
+    ] {
+        let (handled, did) = answer(World::default(), &ann(), &room(), line).await;
+        let text = text(handled);
+        assert!(text.contains(expected) && did.is_empty(), "{line}: {text} {did:?}");
+        let (handled, _) = answer(World::default(), &bob(), &room(), line).await;
+        assert_eq!(
+            handled,
+            Handled::Answer("That is for owners only. `/help` lists what there is for you.".into())
+        );
+    }
+    let (handled, _) = answer(World::default(), &ann(), &thread(), "/compact").await;
+    assert!(text(handled).starts_with("A summary by the model stands for 4 messages from now on"));
 }

@@ -9,6 +9,10 @@ use testudo::visible;
 use super::agent::Session;
 use super::policy::Rules;
 
+mod context;
+
+pub(super) use context::{budget, chosen, models, pinned, pins, shortened, unpinned, usage};
+
 /// Most lines of a list.
 const LINES: usize = 40;
 /// Most characters of a value.

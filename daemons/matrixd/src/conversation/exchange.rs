@@ -55,12 +55,15 @@ pub struct Exchange {
     pub shown: Shown,
     /// How many files the answer has.
     pub files: usize,
+    /// How many files the agent gave with it.
+    #[serde(default)]
+    pub given: usize,
 }
 
 impl Exchange {
     /// Something new.
     pub const fn new(session: String, message: Message, author: Author) -> Self {
-        Self { session, message, author, stage: Stage::Waiting, shown: Shown::Nothing, files: 0 }
+        Self { session, message, author, stage: Stage::Waiting, shown: Shown::Nothing, files: 0, given: 0 }
     }
 
     /// Where it was said.

@@ -1,5 +1,6 @@
 //! Shows a turn while it runs, and hands its last words to the outbox.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -179,7 +180,7 @@ impl Talk {
         session: &str,
         finished: &Finished,
     ) -> Result<(), StoreError> {
-        let markdown = draft::finished(finished);
+        let mut markdown = draft::finished(finished);
         if exchange.shown == Shown::Perhaps {
             self.find_shown(number, &mut exchange, session, &markdown).await?;
         }
@@ -190,6 +191,15 @@ impl Talk {
             Shown::As(event) => Some(event.clone()),
             Shown::Nothing | Shown::Perhaps => None,
         };
+        let given = self.fetched(number, &exchange, session, finished).await?;
+        if let Some(lost) = given.lost() {
+            if self.means.outbox.knows(&transaction(number, &exchange, "final"))? {
+                // The answer is on its way since before a restart, and does not say it.
+                self.tell(number, &exchange, "lost", &lost)?;
+            } else {
+                let _ = write!(markdown, "\n\n{lost}");
+            }
+        }
         let answer = parts::answer(&markdown, self.means.hygiene, target.is_some());
         let mut text = self.placed(answer.text, &exchange, session);
         text.mentions = vec![exchange.message.origin.sender.clone()];
@@ -208,10 +218,10 @@ impl Talk {
             };
             self.record(number, self.queue(&exchange, number, &format!("file-{index}"), outgoing)?);
         }
-        let files = exchange.files;
+        exchange.given = given.count();
+        self.give(number, &exchange, given)?;
         exchange.end();
         if !self.exchanges.change(number, &exchange)? {
-            exchange.files = files;
             self.take_back(number, &exchange)?;
         }
         Ok(())
@@ -261,7 +271,7 @@ impl Talk {
     }
 
     /// Remembers which event it became, so that a reply to it is understood.
-    fn record(&self, number: i64, ticket: Ticket) {
+    pub(super) fn record(&self, number: i64, ticket: Ticket) {
         let exchanges = self.exchanges.clone();
         tokio::spawn(async move {
             if let Delivery::Sent(event) = ticket.delivered().await

@@ -5,9 +5,9 @@
 use matrix_sdk::ruma::{EventId, OwnedEventId};
 
 use crate::authorship::{Standing, standing};
-use crate::conversation::Talk;
 use crate::conversation::exchange::{Exchange, Shown, Stage};
 use crate::conversation::following::transaction;
+use crate::conversation::{Talk, giving};
 use crate::incoming::Origin;
 use crate::outbox::{Delivery, Post};
 use crate::outgoing::Outgoing;
@@ -40,7 +40,8 @@ impl Talk {
             self.redact(number, exchange, "shown", event.clone())?;
         }
         let files = (0..exchange.files).map(|index| format!("file-{index}"));
-        for name in std::iter::once("final".to_owned()).chain(files) {
+        let given = (0..exchange.given).map(giving::name);
+        for name in std::iter::once("final".to_owned()).chain(files).chain(given) {
             let transaction = transaction(number, exchange, &name);
             let Some(ticket) = self.means.outbox.withdraw(&transaction)? else { continue };
             let (talk, exchange) = (self.clone(), exchange.clone());

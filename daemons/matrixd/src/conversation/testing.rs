@@ -1,6 +1,8 @@
 //! A homeserver and an agent that do as a test says, around the real store, outbox and courier.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -188,6 +190,8 @@ pub(super) struct Thinker {
     pub(super) attached: Mutex<Vec<(String, Vec<u8>)>>,
     pub(super) failures: Mutex<VecDeque<AgentError>>,
     pub(super) heard: Mutex<Option<AgentHeard>>,
+    /// Files that it gave, by their ids, for as long as they can be had.
+    pub(super) given: Mutex<HashMap<String, Vec<u8>>>,
     ends: watch::Sender<HashMap<String, Finished>>,
     pub(super) cancelled: watch::Sender<HashSet<String>>,
     followers: Mutex<HashMap<String, mpsc::Sender<Event>>>,
@@ -200,6 +204,7 @@ impl Thinker {
             attached: Mutex::default(),
             failures: Mutex::default(),
             heard: Mutex::default(),
+            given: Mutex::default(),
             ends: watch::channel(HashMap::new()).0,
             cancelled: watch::channel(HashSet::new()).0,
             followers: Mutex::default(),
@@ -260,6 +265,16 @@ impl Agent for Thinker {
         Box::pin(async move {
             self.attached.lock().unwrap().push((name.to_owned(), content.to_vec()));
             Ok(format!("/inbox/{name}"))
+        })
+    }
+
+    fn fetch<'a>(&'a self, _: &'a str, file: &'a str) -> BoxFuture<'a, Result<File, AgentError>> {
+        Box::pin(async move {
+            let unknown = || AgentError::Unknown("there is no such file".into());
+            let content = self.given.lock().unwrap().get(file).cloned().ok_or_else(unknown)?;
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&content).unwrap();
+            Ok(file)
         })
     }
 

@@ -120,6 +120,11 @@ impl Outbox {
         if self.posts.is_known(transaction)? { self.follow(transaction).map(Some) } else { Ok(None) }
     }
 
+    /// Whether a post of this name was queued, also before a restart.
+    pub fn knows(&self, transaction: &str) -> Result<bool, StoreError> {
+        self.posts.is_known(transaction)
+    }
+
     /// Whether a room has posts that have not arrived: what is sent beside the outbox would overtake them.
     pub fn is_busy(&self, room: &RoomId) -> Result<bool, StoreError> {
         self.posts.is_busy(room)

@@ -54,13 +54,15 @@ impl Desk {
         scope: Scope,
         phrase: Option<&str>,
     ) -> Result<(), Fault> {
+        let needless = || Err(Fault::InvalidArgument(format!("{} wants no phrase", approval.id)));
         if !is_amendment(approval) {
-            return match phrase {
-                None => Ok(()),
-                Some(_) => Err(Fault::InvalidArgument(format!("{} wants no phrase", approval.id))),
-            };
+            return phrase.map_or(Ok(()), |_| needless());
         }
         let asked = Asked::of(approval)?;
+        // What somebody typed who meant another question is no yes to this one.
+        if asked.phrase.is_none() && phrase.is_some() {
+            return needless();
+        }
         if scope != Scope::Once {
             return Err(Fault::InvalidArgument(
                 "a change of the policy is approved once, each one anew".into(),

@@ -1,7 +1,8 @@
 //! Verdicts that need not be asked for again, for one session.
 //!
 //! A verdict is remembered for one rule in its exact words and one action by its digest, and only while the session is
-//! as it was: a message, an answer of a person, a switched rule or a new label in the session forgets everything.
+//! as it was: a message, an answer of a person, a switched rule, what the owner vouches for or a new label in the session
+//! forgets everything.
 //! Failures are never remembered.
 
 use std::collections::HashMap;

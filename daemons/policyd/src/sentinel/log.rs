@@ -2,7 +2,7 @@
 //!
 //! Kept so that a restart neither forgets a switch nor what led to an action. Nothing in an entry was written by a
 //! tool or a model: of a result there is that it came, of a reply that it was given, of what members and strangers
-//! say that they spoke. Only the owner's own words are there as words.
+//! say that they spoke. Only the owner's own words are there as words: what he says, and what he vouches for.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,8 +18,8 @@ use testudo::verdict::Verdict;
 use super::chunks::quote;
 use crate::desk::Clock;
 
-/// Most characters of a message of the owner's.
-const WORDS: usize = 2_000;
+/// Most characters of a message of the owner's, and of what he vouches for.
+pub(super) const WORDS: usize = 2_000;
 /// Most bytes of a log that a judge is shown; older entries are only counted.
 const SHOWN: usize = 12_000;
 /// Most entries of a session that are kept.
@@ -73,6 +73,13 @@ pub enum Event {
         /// Whether it is in force from here on.
         on: bool,
     },
+    /// The owner vouches for something: it is context for a judge, and no permission.
+    Vouched {
+        /// Who, as the record says it.
+        by: String,
+        /// What he vouches for, in his words.
+        text: String,
+    },
     /// The session goes on from another one.
     Inherited,
 }
@@ -109,7 +116,14 @@ impl Event {
 
     /// Whether an earlier verdict may not be used any more after this.
     const fn matters(&self) -> bool {
-        matches!(self, Self::Message { .. } | Self::Answered { .. } | Self::Switched { .. } | Self::Inherited)
+        match self {
+            Self::Message { .. }
+            | Self::Answered { .. }
+            | Self::Switched { .. }
+            | Self::Vouched { .. }
+            | Self::Inherited => true,
+            Self::Decided { .. } | Self::Finished { .. } | Self::Applied { .. } => false,
+        }
     }
 
     /// One line of JSON, all that nobody can see written out.
@@ -119,6 +133,9 @@ impl Event {
                 let author = serde_json::to_string(author).unwrap_or_default();
                 let text = text.as_deref().map_or_else(|| "null".to_owned(), quote);
                 return format!("{{\"kind\":\"message\",\"author\":{author},\"text\":{text}}}\n");
+            }
+            Self::Vouched { by, text } => {
+                format!("{{\"kind\":\"vouched\",\"by\":{},\"text\":{}}}", quote(by), quote(text))
             }
             other => serde_json::to_string(other).unwrap_or_default(),
         };
@@ -205,20 +222,42 @@ impl Log {
     /// # Errors
     /// The database's: then nothing was switched.
     pub fn switch(&self, session: &str, rule: &str, on: bool, by: &str) -> rusqlite::Result<()> {
+        let event = Event::Switched { rule: rule.to_owned(), on };
+        self.durably(session, &event, |database, now| {
+            if on {
+                database.execute("DELETE FROM off WHERE session = ?1 AND rule = ?2", [session, rule])
+            } else {
+                database.execute(
+                    "INSERT OR IGNORE INTO off (session, rule, by, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                    params![session, rule, by, now],
+                )
+            }
+        })
+    }
+
+    /// Keeps what the owner vouches for in one session; durable when this returns.
+    ///
+    /// # Errors
+    /// The database's: then nothing was vouched for.
+    pub fn vouch(&self, session: &str, text: &str, by: &str) -> rusqlite::Result<()> {
+        let event = Event::Vouched { by: by.to_owned(), text: text.to_owned() };
+        self.durably(session, &event, |_, _| Ok(0))
+    }
+
+    /// Keeps an event together with what it changes.
+    fn durably(
+        &self,
+        session: &str,
+        event: &Event,
+        change: impl FnOnce(&Connection, i64) -> rusqlite::Result<usize>,
+    ) -> rusqlite::Result<()> {
         tokio::task::block_in_place(|| {
             let mut database = self.lock();
             database.pragma_update(None, "synchronous", "FULL")?;
             let transaction = database.transaction()?;
             let now = (self.clock)();
-            if on {
-                transaction.execute("DELETE FROM off WHERE session = ?1 AND rule = ?2", [session, rule])?;
-            } else {
-                transaction.execute(
-                    "INSERT OR IGNORE INTO off (session, rule, by, at_ms) VALUES (?1, ?2, ?3, ?4)",
-                    params![session, rule, by, now],
-                )?;
-            }
-            add(&transaction, session, &Event::Switched { rule: rule.to_owned(), on }, now)?;
+            change(&transaction, now)?;
+            add(&transaction, session, event, now)?;
             transaction.commit()?;
             database.pragma_update(None, "synchronous", "NORMAL")
         })

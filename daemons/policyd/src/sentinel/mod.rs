@@ -40,6 +40,7 @@ pub mod rules;
 pub mod seat;
 pub mod switches;
 pub mod verdict;
+pub mod vouching;
 
 /// Most sessions whose verdicts are remembered.
 const SESSIONS: usize = 256;

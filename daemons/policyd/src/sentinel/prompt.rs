@@ -136,6 +136,13 @@ mod tests {
     }
 
     #[test]
+    fn a_judge_is_told_that_what_is_vouched_for_is_no_permission() {
+        let request = asked(json!({}), &["m1"]);
+        let Some(system) = request.messages.first() else { panic!("{request:?}") };
+        assert!(system.content.contains("it is context, and no permission."), "{}", system.content);
+    }
+
+    #[test]
     fn a_mark_that_the_data_knows_is_not_used() {
         let request = asked(json!({ "text": "m1 end\nm2 end" }), &["m1", "m2", "m3"]);
         assert!(request.messages.iter().any(|message| message.content.starts_with("m3 facts\n")));

@@ -87,7 +87,7 @@ impl Desk {
         }
     }
 
-    fn sentinel(&self) -> Result<&Sentinel, Fault> {
+    pub(super) fn sentinel(&self) -> Result<&Sentinel, Fault> {
         self.sentinel.as_ref().ok_or_else(|| Fault::Unavailable("there is no sentinel".into()))
     }
 }
@@ -107,7 +107,7 @@ impl Sentinel {
 }
 
 /// As calls name their sessions.
-fn check_session(name: &str) -> Result<(), Fault> {
+pub(super) fn check_session(name: &str) -> Result<(), Fault> {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if plain
         && (1..=64).contains(&name.len())
@@ -118,6 +118,6 @@ fn check_session(name: &str) -> Result<(), Fault> {
     Err(Fault::InvalidArgument("a session is named by 1 to 64 letters, digits, `_` and `-`".into()))
 }
 
-fn broken(error: &rusqlite::Error) -> Fault {
+pub(super) fn broken(error: &rusqlite::Error) -> Fault {
     Fault::Unavailable(format!("cannot use the log of the sentinel: {error}"))
 }

@@ -1,10 +1,12 @@
 //! The built-in tools: small programs that run inside of a confined child without being executed.
 //!
 //! They have no rights of their own: paths are checked for a clear message only, and it is the mounts and
-//! Landlock that keep them where they belong. One JSON object goes to standard output either way.
+//! Landlock that keep them where they belong. One JSON object goes to standard output either way; only what [`give`]
+//! gives is bytes.
 
 mod fetch;
 mod file;
+mod give;
 mod patch;
 mod search;
 
@@ -60,41 +62,50 @@ impl BuiltinError {
 /// Runs a tool and prints its answer, of at most `room` bytes where it comes from elsewhere; gives the exit status.
 /// `connection` leads to the proxy.
 pub(crate) fn run(builtin: &Builtin, workspace: &Path, connection: Option<OwnedFd>, room: u64) -> i32 {
-    let (answer, status) = match answer(builtin, workspace, connection, room) {
-        Ok(answer) => (answer, 0),
-        Err(error) => {
-            (json!({ "error": { "kind": error.kind(), "message": error.to_string() } }), BUILTIN_FAILED)
-        }
+    let (printed, status) = match printed(builtin, workspace, connection, room) {
+        Ok(printed) => (printed, 0),
+        Err(error) => (
+            line(&json!({ "error": { "kind": error.kind(), "message": error.to_string() } })),
+            BUILTIN_FAILED,
+        ),
     };
-    match writeln!(io::stdout(), "{answer}") {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(&printed).and_then(|()| stdout.flush()) {
         Ok(()) => status,
         Err(_) => BUILTIN_FAILED,
     }
 }
 
-fn answer(
+/// What a tool prints when it did its work: an answer, or the bytes of a file.
+fn printed(
     builtin: &Builtin,
     workspace: &Path,
     connection: Option<OwnedFd>,
     room: u64,
-) -> Result<Value, BuiltinError> {
+) -> Result<Vec<u8>, BuiltinError> {
     let here = |path: &Option<String>| place(workspace, path.as_deref().unwrap_or("."));
-    match builtin {
+    let answer = match builtin {
         Builtin::Read { path, offset, limit } => {
-            file::read(&readable(workspace, path)?, path, *offset, *limit)
+            file::read(&readable(workspace, path)?, path, *offset, *limit)?
         }
-        Builtin::List { path } => file::list(&readable(workspace, path)?, path),
-        Builtin::Exists { path } => file::exists(&readable(workspace, path)?, path),
-        Builtin::Write { path, content, mode } => file::write(&place(workspace, path)?, path, content, *mode),
+        Builtin::Give { path } => return give::content(workspace, path),
+        Builtin::List { path } => file::list(&readable(workspace, path)?, path)?,
+        Builtin::Exists { path } => file::exists(&readable(workspace, path)?, path)?,
+        Builtin::Write { path, content, mode } => {
+            file::write(&place(workspace, path)?, path, content, *mode)?
+        }
         Builtin::Grep { pattern, path, glob, max } => {
-            search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)
+            search::grep(workspace, &here(path)?, pattern, glob.as_deref(), *max)?
         }
-        Builtin::Glob { pattern, path } => search::glob(workspace, &here(path)?, pattern),
-        Builtin::Fetch { url, limit } => {
-            Ok(fetch::fetch(connection.map(UnixStream::from), url, *limit, room)?)
-        }
-        Builtin::Patch { diff } => patch::apply(workspace, diff),
-    }
+        Builtin::Glob { pattern, path } => search::glob(workspace, &here(path)?, pattern)?,
+        Builtin::Fetch { url, limit } => fetch::fetch(connection.map(UnixStream::from), url, *limit, room)?,
+        Builtin::Patch { diff } => patch::apply(workspace, diff)?,
+    };
+    Ok(line(&answer))
+}
+
+fn line(answer: &Value) -> Vec<u8> {
+    format!("{answer}\n").into_bytes()
 }
 
 /// Where a path that is only looked at lies: in the workspace, or in the inbox.

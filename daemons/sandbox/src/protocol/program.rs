@@ -31,7 +31,7 @@ pub enum Program {
 
 /// The built-in tools. Paths are relative to the workspace; `/workspace/…` is accepted too.
 ///
-/// Success prints a JSON object and exits with 0; failure prints
+/// Success prints a JSON object (but for [`Builtin::Give`]) and exits with 0; failure prints
 /// `{"error":{"kind":…,"message":…}}` and exits with [`BUILTIN_FAILED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -47,6 +47,12 @@ pub enum Builtin {
         /// Most bytes; 256 KiB unless given, 1 MiB at most.
         #[serde(default)]
         limit: Option<u64>,
+    },
+    /// The bytes of a regular file, and nothing else: the one tool whose success is no JSON. It follows no link, so that
+    /// what is given is what was named; of more than [`MOST_GIVEN`] bytes there is nothing but the error.
+    Give {
+        /// The file.
+        path: String,
     },
     /// `{path, entries:[{name, kind, size}], truncated}`, by name, 2000 at most.
     List {
@@ -109,6 +115,9 @@ pub enum Builtin {
 
 /// Exit status of a built-in tool that answered with an error object.
 pub const BUILTIN_FAILED: i32 = 65;
+
+/// The most bytes of a file that [`Builtin::Give`] gives.
+pub const MOST_GIVEN: u64 = 16 * 1024 * 1024;
 
 /// What [`Builtin::Write`] does with a file that is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,7 +64,8 @@ impl Command {
             Self::Model(_) => "model",
             Self::Usage => "usage",
             Self::Budget => "budget",
-            Self::Pin => "pin",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
             Self::Compact => "compact",
             Self::Jobs => "jobs",
             Self::Memory => "memory",
@@ -92,7 +93,7 @@ const fn both(name: &'static str, rights: Rights, used: Usage, read: Read) -> En
 }
 
 /// What waits, and the answers to it; then the conversation; then what guards it; then what it costs.
-pub const TABLE: [Entry; 24] = [
+pub const TABLE: [Entry; 25] = [
     Entry {
         name: "help",
         also: &["?"],
@@ -177,11 +178,27 @@ pub const TABLE: [Entry; 24] = [
         usage("TEXT", "vouch for something that the judges shall know"),
         words::approve_context,
     ),
-    both("model", Rights::Owner, usage("[NAME]", "which model answers"), words::model),
-    both("usage", Rights::Owner, usage("", "the tokens that the models read and wrote"), words::usage),
-    both("budget", Rights::Owner, usage("", "how many they may"), words::budget),
-    both("pin", Rights::Owner, usage("TEXT", "keep something before the model's eyes"), words::pin),
-    both("compact", Rights::Owner, usage("", "shorten the conversation"), words::compact),
+    both(
+        "model",
+        Rights::Owner,
+        usage("[NAME]", "which models there are, or have this one answer here"),
+        words::model,
+    ),
+    both("usage", Rights::Owner, usage("", "the tokens that models read and wrote"), words::usage),
+    both("budget", Rights::Owner, usage("", "how many they may in a day"), words::budget),
+    both(
+        "pin",
+        Rights::Owner,
+        usage("[TEXT]", "keep this before the model's eyes, or list what is kept there"),
+        words::pin,
+    ),
+    both("unpin", Rights::Owner, usage("NUMBER", "take a pin away"), words::unpin),
+    both(
+        "compact",
+        Rights::Owner,
+        usage("", "have the model sum up what was said before the last exchange"),
+        words::compact,
+    ),
     both("jobs", Rights::Owner, usage("", "what runs by itself"), words::jobs),
     both("memory", Rights::Owner, usage("", "what is remembered beyond a session"), words::memory),
     Entry {
@@ -211,7 +228,7 @@ mod tests {
     fn every_line_of_the_help_is_read_as_its_own_command() {
         for channel in [Channel::Chat, Channel::Matrix] {
             for (name, line) in lines(channel) {
-                let line = line.replace(['[', ']'], "");
+                let line = line.replace(['[', ']'], "").replace("NUMBER", "1");
                 match read(&line, channel) {
                     Line::Command(command) => {
                         assert_eq!(command.name(), name, "{line}");
@@ -228,9 +245,7 @@ mod tests {
         for channel in [Channel::Chat, Channel::Matrix] {
             for entry in &TABLE {
                 let Some(usage) = entry.usage(channel) else { continue };
-                // Nothing is ever pinned, whether something follows or not.
-                let must =
-                    !usage.arguments.is_empty() && !usage.arguments.starts_with('[') && entry.name != "pin";
+                let must = !usage.arguments.is_empty() && !usage.arguments.starts_with('[');
                 let bare = read(&format!("/{}", entry.name), channel);
                 assert_eq!(
                     matches!(bare, Line::Wrong(Wrong::Missing { .. })),

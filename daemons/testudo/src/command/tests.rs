@@ -37,6 +37,10 @@ fn lines_mean_what_they_say() {
         ("/new garden_2", Command::New(Some("garden_2".into()))),
         ("/model", Command::Model(None)),
         ("/model big one", Command::Model(Some("big one".into()))),
+        ("/pin", Command::Pin(None)),
+        ("/pin  he is\nmy son ", Command::Pin(Some("he is\nmy son".into()))),
+        ("/unpin 3", Command::Unpin(3)),
+        ("/unpin #3", Command::Unpin(3)),
         ("/approve-context he is my son", Command::ApproveContext("he is my son".into())),
         ("/exit", Command::Quit),
     ] {
@@ -117,6 +121,9 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
         ("/disable", "which one? /disable RULE; /rules lists them"),
         ("/revoke", "which one? /revoke LEASE; /leases lists them"),
         ("/approve-context", "what is it? /approve-context TEXT"),
+        ("/unpin", "which one? /unpin NUMBER; /pin lists them"),
+        ("/unpin first", "a pin has a number: /unpin NUMBER; /pin lists them"),
+        ("/unpin -1", "a pin has a number: /unpin NUMBER; /pin lists them"),
         ("/new a/b", "a session's name is a letter or digit, then letters, digits, _ and -, at most 64"),
         ("/new -x", "a session's name is a letter or digit, then letters, digits, _ and -, at most 64"),
     ] {
@@ -136,13 +143,15 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
 
 #[test]
 fn what_does_not_exist_is_said_so() {
-    for line in ["/pin x", "/compact", "/jobs", "/memory", "/budget", "/approve-context x"] {
+    for line in ["/jobs", "/memory"] {
         assert!(
             absent::absent(&command(line)).is_some_and(|text| text.contains("in this version")),
             "{line}"
         );
     }
-    assert_eq!(absent::absent(&Command::Status), None);
+    for line in ["/pin x", "/compact", "/budget", "/model x", "/status"] {
+        assert_eq!(absent::absent(&command(line)), None, "{line}");
+    }
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 
 use super::table::Entry;
 use super::{Command, Wrong};
+use crate::context::LONGEST_PIN;
 
 /// The most characters of a name or id.
 const NAME: usize = 128;
@@ -89,6 +90,23 @@ pub(super) fn model(rest: &Rest<'_>) -> Read {
     Ok(Command::Model((!name.is_empty()).then_some(name)))
 }
 
+pub(super) fn pin(rest: &Rest<'_>) -> Read {
+    let text = rest.bounded(rest.text, LONGEST_PIN)?;
+    Ok(Command::Pin((!text.is_empty()).then_some(text)))
+}
+
+pub(super) fn unpin(rest: &Rest<'_>) -> Read {
+    if rest.text.is_empty() {
+        return Err(rest.missing("which one?", "; /pin lists them"));
+    }
+    rest.text
+        .strip_prefix('#')
+        .unwrap_or(rest.text)
+        .parse()
+        .map(Command::Unpin)
+        .map_err(|_| Wrong::Number(rest.name))
+}
+
 pub(super) fn approve(rest: &Rest<'_>) -> Read {
     rest.one_and_text().map(|(id, answer)| Command::Approve { id, answer })
 }
@@ -115,6 +133,6 @@ macro_rules! alone {
 
 alone! {
     status => Status, stop => Stop, resume => Resume, sessions => Sessions, rules => Rules, usage => Usage,
-    budget => Budget, pin => Pin, compact => Compact, jobs => Jobs, memory => Memory, security => Security,
+    budget => Budget, compact => Compact, jobs => Jobs, memory => Memory, security => Security,
     approvals => Approvals, leases => Leases, quit => Quit,
 }

@@ -1,5 +1,6 @@
 //! `[modeld]`: which model is asked, and under which name its key lies with `egressd`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub enum Provider {
         base_url: String,
         /// The model's name at that server.
         model: String,
+        /// Other models of that server, which a session can choose.
+        other_models: Vec<String>,
         /// The name of the key in `[egressd.secrets]`; none for servers without one.
         api_key_secret: Option<String>,
         /// Plain HTTP to other than loopback addresses.
@@ -52,6 +55,7 @@ impl Modeld {
         let provider = table.word("provider", &["rehearsal", "openai"]);
         let base_url = table.string("base_url");
         let model = table.string("model");
+        let other_models = table.strings("other_models");
         let api_key_secret = table.string("api_key_secret");
         let allow_http = table.boolean("allow_http");
         let timeout = table.duration("timeout").unwrap_or(Duration::from_mins(5));
@@ -70,6 +74,12 @@ impl Modeld {
             {
                 table.refuse("base_url", "expected a URL that begins with https:// or http://");
             }
+            let names = || model.iter().chain(other_models.iter().flatten());
+            if names().any(|name| name.trim().is_empty())
+                || names().collect::<BTreeSet<_>>().len() < names().count()
+            {
+                table.refuse("other_models", "needs names, each once and another than `model`");
+            }
             if let Some(why) = api_key_secret.as_ref().and_then(|name| {
                 let endpoint = base_url.as_deref().and_then(endpoint);
                 unusable(name, secrets, endpoint.as_ref())
@@ -79,6 +89,7 @@ impl Modeld {
             Provider::OpenAi {
                 base_url: base_url.unwrap_or_default(),
                 model: model.unwrap_or_default(),
+                other_models: other_models.unwrap_or_default(),
                 api_key_secret,
                 allow_http: allow_http.unwrap_or(false),
             }
@@ -86,6 +97,7 @@ impl Modeld {
             for (key, given) in [
                 ("base_url", base_url.is_some()),
                 ("model", model.is_some()),
+                ("other_models", other_models.is_some()),
                 ("api_key_secret", api_key_secret.is_some()),
                 ("allow_http", allow_http.is_some()),
             ] {
@@ -148,6 +160,25 @@ mod tests {
         }
         assert!(parse("t", "").unwrap().modeld.endpoint().is_none());
         assert!(parse("t", &config("https://u:p@a.example", "")).unwrap().modeld.endpoint().is_none());
+    }
+
+    #[test]
+    fn other_models_have_names_of_their_own() {
+        for (names, is_taken) in [
+            ("[\"s\", \"t\"]", true),
+            ("\"s\"", true),
+            ("[\"m\"]", false),
+            ("[\"s\", \"s\"]", false),
+            ("[\" \"]", false),
+        ] {
+            let read = parse("t", &config("https://a.example", &format!("other_models = {names}\n")));
+            assert_eq!(read.is_ok(), is_taken, "{names}");
+            assert!(
+                is_taken || read.unwrap_err().to_string().starts_with("t:5:16: `other_models` needs names")
+            );
+        }
+        let shown = parse("t", "[modeld]\nother_models = [\"m\"]\n").unwrap_err().to_string();
+        assert!(shown.contains("t:2:16: `other_models` has no effect"), "{shown}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 #[test]
 fn nothing_is_a_whole_configuration() {
     let config = parse("t", "").unwrap();
-    assert_eq!(config.agentd.max_turns, 25);
+    assert_eq!((config.agentd.max_turns, config.agentd.daily_tokens), (25, None));
     assert_eq!(config.modeld.provider, Provider::Rehearsal);
     assert_eq!(config.policyd.approval_ttl, Duration::from_mins(5));
     assert_eq!((config.policyd.amendments, config.policyd.amend_by), (Amendments::Add, Weight::Reply));
@@ -21,6 +21,15 @@ fn all_mistakes_are_shown_at_once_with_their_places() {
         "testudo.toml:7:2: unknown table `auditdd`",
     ] {
         assert!(shown.contains(expected), "{expected}\nnot in\n{shown}");
+    }
+}
+
+#[test]
+fn a_budget_is_a_number_of_tokens_that_lets_something_be_said() {
+    assert_eq!(parse("t", "[agentd]\ndaily_tokens = 200_000\n").unwrap().agentd.daily_tokens, Some(200_000));
+    for wrong in ["0", "-1", "4294967296", "\"200k\""] {
+        let shown = parse("t", &format!("[agentd]\ndaily_tokens = {wrong}\n")).unwrap_err().to_string();
+        assert!(shown.starts_with("t:2:16: expected "), "{wrong}: {shown}");
     }
 }
 

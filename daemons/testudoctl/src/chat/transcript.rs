@@ -89,6 +89,9 @@ impl Transcript {
         }
         self.spoken.clear();
         let paint = self.page.paint();
+        for file in turn.calls.iter().flat_map(|call| &call.files) {
+            out.push_str(&render::file::given(&turn.session, file, paint));
+        }
         match turn.end {
             End::Replied => {}
             End::Cancelled => out.push_str(&format!("{}\n", paint.yellow("■ cancelled"))),
@@ -97,6 +100,9 @@ impl Transcript {
             }
             End::Blocked => {
                 out.push_str(&format!("{}\n", paint.yellow("■ blocked: it waits for a person elsewhere")));
+            }
+            End::BudgetReached => {
+                out.push_str(&format!("{}\n", paint.yellow("■ stopped: the day's tokens are used up")));
             }
             End::Failed => out.push_str(&format!("{}\n", paint.red("■ the turn failed"))),
         }
@@ -215,6 +221,7 @@ fn line(value: &impl Serialize) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use testudo::tool::GivenFile;
     use testudo::verdict::Verdict;
 
     fn call() -> Call {
@@ -224,6 +231,7 @@ mod tests {
             verdict: Some(Verdict::Allow),
             error: None,
             duration_ms: 4,
+            files: vec![],
         }
     }
 
@@ -291,6 +299,21 @@ mod tests {
     fn what_was_not_streamed_is_said_at_the_end() {
         let shown = shown(&[turn("The model is gone.", End::Failed)], false);
         assert_eq!(shown, "  The model is gone.\n■ the turn failed\n\n");
+    }
+
+    #[test]
+    fn files_stand_at_the_end_with_the_command_that_saves_them() {
+        let file = GivenFile {
+            id: "f-1".into(),
+            name: "a.pdf".into(),
+            mime: "application/pdf".into(),
+            size: 3,
+            sha256: "00".into(),
+        };
+        let Event::TurnFinished { turn } = turn("Here.", End::Replied) else { panic!("it is one") };
+        let turn = Finished { calls: vec![Call { files: vec![file], ..call() }], ..turn };
+        let shown = shown(&[Event::TurnFinished { turn }], false);
+        assert_eq!(shown, "  Here.\n⎘ a.pdf · 3 bytes · testudoctl file main f-1\n\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `/usage`: the tokens that the models read and wrote, as the record has them.
+//! The second half of `/usage`: the tokens that all models read and wrote, as the record has them.
 
 use std::collections::BTreeMap;
 
@@ -89,14 +89,14 @@ impl Counted {
         if self.models.is_empty() {
             return "No model has answered yet, as far as the record goes.\n".to_owned();
         }
-        let mut out = format!("last 24 h  {}\n", self.recent.shown());
+        let mut out = format!("in the record, last 24 h  {}\n", self.recent.shown());
         for (model, tokens) in &self.models {
             out.push_str(&format!("{}  {}\n", screen::brief(model, 60), tokens.shown()));
         }
         if self.in_part {
             out.push_str(&format!("Only the first {MOST} answers of the record are counted.\n"));
         }
-        out.push_str("As the provider counts, the judges' questions included; it is not kept by session.\n");
+        out.push_str("As the provider counts, the judges' questions included.\n");
         out
     }
 }
@@ -126,9 +126,9 @@ mod tests {
         assert_eq!(
             counted.shown(),
             format!(
-                "last 24 h  2 answers, {0} tokens read, 2 written\nbig  2 answers, 107 tokens read, 11 written\n\
+                "in the record, last 24 h  2 answers, {0} tokens read, 2 written\nbig  2 answers, 107 tokens read, 11 written\n\
                  small  1 answer, {0} tokens read, 1 written\n\
-                 As the provider counts, the judges' questions included; it is not kept by session.\n",
+                 As the provider counts, the judges' questions included.\n",
                 u64::MAX
             )
         );

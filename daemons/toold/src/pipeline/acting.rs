@@ -10,7 +10,7 @@ use testudo_sandbox::protocol::{Origin, Proposed};
 use tokio::sync::watch;
 
 use super::reaching::Ran;
-use super::{Identity, Pipeline, going_on, note};
+use super::{Identity, Pipeline, giving, going_on, note};
 use crate::decision::{Attendance, Permit};
 use crate::inflight::Inflight;
 use crate::program::{self, Plan};
@@ -40,11 +40,17 @@ impl Pipeline {
         self.note_inflight(identity, &action.tool, Phase::Call, None)?;
         let Ran { outcome, reached } = self.contained(identity, &permit, *run, attendance, cancelled).await?;
         labels.absorb(&reached);
-        let result = outcome.and_then(|outcome| Ok((program::result(&action.tool, &outcome)?, outcome)));
-        let ((mut content, truncated), outcome) = match result {
+        let result = outcome.and_then(|outcome| {
+            let result = program::result(&action.tool, &outcome)?;
+            Ok((result, self.give(identity, action, &outcome)?, outcome))
+        });
+        let ((mut content, truncated), file, outcome) = match result {
             Ok(result) => result,
             Err(refusal) => return Err(self.failed(identity, action, refusal, labels, cancelled).await),
         };
+        if let Some(file) = &file {
+            content = giving::told(file);
+        }
         if let Proposed::Refused { reason } = &outcome.done.changes {
             note(&mut content, "changes", &json!(format!("none of its changes can be proposed: {reason}")));
         }
@@ -59,7 +65,8 @@ impl Pipeline {
         } else {
             outcome.proposal
         };
-        Ok((Output { content, labels, truncated, changes: Vec::new(), diff: None }, proposal))
+        let files = file.into_iter().collect();
+        Ok((Output { content, labels, truncated, files, ..Output::default() }, proposal))
     }
 
     /// Stage 6 for a proposal: records the application, and has exactly what was decided applied, once.

@@ -1,6 +1,8 @@
 //! Who may answer a question of the agent, and everybody else who tries.
 #![recursion_limit = "256"]
 
+mod amendments;
 mod attacks;
 mod hostile;
+mod unattended;
 mod without;

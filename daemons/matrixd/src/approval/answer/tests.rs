@@ -6,7 +6,7 @@ fn code() -> Code {
 }
 
 fn plain() -> Yes {
-    Yes { id: None, code: code(), reach: Reach::Once, steps: None, otp: None }
+    Yes { id: None, code: code(), reach: Reach::Once, steps: None, otp: None, phrase: None }
 }
 
 fn said(text: &str) -> Yes {
@@ -35,6 +35,51 @@ fn exact_words_are_a_yes() {
         ("/approve a-7 K7QM", Yes { id: Some("a-7".into()), ..plain() }),
     ] {
         assert_eq!(said(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_phrase_is_handed_on_as_it_was_typed() {
+    let otp = Otp::parse("123456");
+    let typed = |phrase: &str| Yes { phrase: Some(phrase.into()), ..plain() };
+    for (text, expected) in [
+        ("yes K7QM I break 6 decisions", typed("I break 6 decisions")),
+        ("  YES k7qm   I break 6 decisions ", typed("I break 6 decisions")),
+        ("yes K7QM I break 6 decisions 123456", Yes { otp: otp.clone(), ..typed("I break 6 decisions") }),
+        ("yes K7QM I break 123456 decisions", typed("I break 123456 decisions")),
+        (
+            "/approve a-7 K7QM I break 6 decisions",
+            Yes { id: Some("a-7".into()), ..typed("I break 6 decisions") },
+        ),
+        // These are wrong, and policyd says so.
+        ("yes K7QM i break 6 decisions", typed("i break 6 decisions")),
+        ("yes K7QM I  break 6 decisions", typed("I  break 6 decisions")),
+        ("yes K7QM I break 6 decisions.", typed("I break 6 decisions.")),
+        ("yes K7QM I break it I break 6 decisions", typed("I break it I break 6 decisions")),
+    ] {
+        assert_eq!(said(text), expected, "{text}");
+    }
+    for text in [
+        "I break 6 decisions",
+        "I break 6 decisions K7QM",
+        "yes I break 6 decisions",
+        "K7QM I break 6 decisions",
+        "yes K7QM I break",
+        "yes K7QM I brake 6 decisions",
+        "yes K7QM please I break 6 decisions",
+        "yes K7QM 123456 I break 6 decisions",
+        "yes K7QM for 2h I break 6 decisions",
+        "session K7QM I break 6 decisions",
+        "always K7QM I break 6 decisions",
+        "1-3 K7QM I break 6 decisions",
+        "yes K7QM\u{a0}I break 6 decisions",
+        "yes K7QM I\u{a0}break 6 decisions",
+        "yes K7QM I br\u{435}ak 6 decisions",
+        "yes K7QM \u{406} break 6 decisions",
+        "> yes K7QM I break 6 decisions",
+        "yes K7QM\nI break 6 decisions",
+    ] {
+        assert!(!matches!(parse(text), Some(Answer::Yes(_))), "{text}");
     }
 }
 
@@ -112,7 +157,7 @@ fn a_one_time_code_is_not_shown_by_accident() {
 proptest! {
     #[test]
     fn any_text_is_read_and_a_yes_has_only_known_words(text in ".{0,60}") {
-        if let Some(Answer::Yes(_)) = parse(&text) {
+        if let Some(Answer::Yes(Yes { phrase: None, .. })) = parse(&text) {
             prop_assert!(text.trim().split(' ').filter(|word| !word.is_empty()).all(is_known));
         }
     }

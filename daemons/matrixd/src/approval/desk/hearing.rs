@@ -105,7 +105,7 @@ impl Desk {
                 self.refuse(prompt, origin, refusal).await?;
                 format!("refused: {}", refusal.word())
             }
-            Judgement::Yes { manner, reach, steps, otp } => {
+            Judgement::Yes { manner, reach, steps, otp, phrase } => {
                 let yes = Yes {
                     approval: &prompt.approval,
                     digest: &prompt.digest,
@@ -115,6 +115,7 @@ impl Desk {
                     reach: &reach,
                     steps: steps.as_deref(),
                     otp: otp.as_ref(),
+                    phrase: phrase.as_deref(),
                 };
                 self.came(prompt, origin, self.policy.approve(yes).await).await?
             }

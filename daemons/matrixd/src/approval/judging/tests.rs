@@ -30,6 +30,8 @@ pub(crate) fn prompt() -> Prompt {
         approve_by: Weight::Reply,
         scopes: Scope::ALL.to_vec(),
         is_plan: false,
+        is_amendment: false,
+        phrase: None,
         asked_ms: NOW - 60_000,
         expires_ms: NOW + 60_000,
         end: None,
@@ -84,7 +86,7 @@ fn owner(prompt: &Prompt, incoming: &Incoming) -> Judgement {
 }
 
 fn yes(manner: Weight, reach: Reach) -> Judgement {
-    Judgement::Yes { manner, reach, steps: None, otp: None }
+    Judgement::Yes { manner, reach, steps: None, otp: None, phrase: None }
 }
 
 #[test]
@@ -103,6 +105,8 @@ fn an_owners_answers_count() {
     assert!(matches!(otp, Judgement::Yes { manner: Weight::Otp, otp: Some(_), .. }), "{otp:?}");
     let steps = owner(&Prompt { is_plan: true, ..prompt() }, &says("1-3 K7QM"));
     assert!(matches!(steps, Judgement::Yes { steps: Some(steps), .. } if steps == "1-3"));
+    let typed = word("yes K7QM I break 6 decisions");
+    assert!(matches!(typed, Judgement::Yes { phrase: Some(typed), .. } if typed == "I break 6 decisions"));
 }
 
 #[test]
@@ -159,6 +163,8 @@ fn a_homeserver_of_ones_own_lets_a_reaction_weigh_as_a_reply_and_no_more() {
         let heavy = Prompt { approve_by, ..prompt() };
         assert_eq!(judged(&heavy), Judgement::Refused(Refusal::Weight(approve_by)));
     }
+    let amendment = Prompt { is_amendment: true, ..prompt() };
+    assert_eq!(judged(&amendment), Judgement::Refused(Refusal::Weight(Weight::Reply)));
 }
 
 #[test]

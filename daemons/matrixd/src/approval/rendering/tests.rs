@@ -79,6 +79,8 @@ fn reactions_are_seeded_only_where_they_count() {
     let otp = Prompt { approve_by: Weight::Otp, ..prompt() };
     let once = Prompt { scopes: vec![Scope::Once], ..light.clone() };
     let hidden = Prompt { approvable: false, ..light.clone() };
+    let amendment = Prompt { is_amendment: true, ..prompt() };
+    let typed = Prompt { phrase: Some("I break 6 decisions".into()), is_amendment: true, ..light.clone() };
     for (prompt, trust, expected) in [
         (&prompt(), false, vec![Sign::No]),
         (&prompt(), true, vec![Sign::Once, Sign::Session, Sign::No]),
@@ -86,6 +88,8 @@ fn reactions_are_seeded_only_where_they_count() {
         (&light, false, vec![Sign::Once, Sign::Session, Sign::No]),
         (&once, false, vec![Sign::Once, Sign::No]),
         (&hidden, true, vec![Sign::No]),
+        (&amendment, true, vec![Sign::No]),
+        (&typed, true, vec![Sign::No]),
     ] {
         assert_eq!(seeds(prompt, trust), expected);
     }
@@ -94,6 +98,39 @@ fn reactions_are_seeded_only_where_they_count() {
     );
     assert!(look(&approval(), &otp).body.contains("`yes K7QM 123456`"));
     assert!(!look(&approval(), &hidden).body.contains("`yes"));
+}
+
+#[test]
+fn a_question_that_wants_a_phrase_says_exactly_what_to_type() {
+    let mut asked = approval();
+    asked.tool = testudo::approval::AMENDMENT.to_owned();
+    asked.arguments = serde_json::json!({ "phrase": "I break 6 decisions" });
+    let place = Place { is_own: false, ..prompt().place };
+    let wanting = |weight| {
+        Prompt::new(&Approval { approve_by: weight, ..asked.clone() }, place.clone(), prompt().code, false, 1)
+    };
+    let ways = |weight| {
+        let look = look(&asked, &wanting(weight));
+        assert!(look.body.contains("\nfor the policy of all sessions\n"), "{}", look.body);
+        look.body.lines().filter(|line| line.starts_with("Yes:")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ways(Weight::Reply), ["Yes: write `yes K7QM I break 6 decisions`, to the letter."]);
+    assert_eq!(
+        ways(Weight::Otp),
+        [
+            "Yes: write `yes K7QM I break 6 decisions 123456`, to the letter, with your one-time code for 123456."
+        ]
+    );
+    assert_eq!(
+        ways(Weight::Local),
+        ["Yes: only at the machine, with testudoctl approve a-7 --local --phrase \"I break 6 decisions\"."]
+    );
+    let read = crate::approval::answer::parse("yes K7QM I break 6 decisions");
+    assert!(
+        matches!(read, Some(crate::approval::answer::Answer::Yes(yes)) if yes.phrase == wanting(Weight::Reply).phrase)
+    );
+    // A tool with an argument of this name wants nothing typed.
+    assert_eq!(Approval { tool: "fs.write".into(), ..asked.clone() }.phrase(), None);
 }
 
 #[test]

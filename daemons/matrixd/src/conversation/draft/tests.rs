@@ -3,7 +3,7 @@ use testudo::refusal::Refusal;
 
 fn call(tool: &str, error: Option<Code>, duration_ms: u64) -> Call {
     let error = error.map(|code| Refusal::new(code, "why"));
-    Call { id: "c".into(), tool: tool.into(), verdict: None, error, duration_ms }
+    Call { id: "c".into(), tool: tool.into(), verdict: None, error, duration_ms, files: Vec::new() }
 }
 
 fn text(delta: &str) -> Event {

@@ -56,9 +56,12 @@ async fn what_matters_moves_the_moment_and_calls_do_not() {
     log.add("s", &call(Verdict::Deny)).unwrap();
     let shown = log.shown("s").unwrap();
     assert_eq!((shown.moment, shown.calls_since_owner), (moment, 2));
-    for event in
-        [said(Author::Stranger, ""), Event::Switched { rule: "r".into(), on: false }, Event::Inherited]
-    {
+    for event in [
+        said(Author::Stranger, ""),
+        Event::Switched { rule: "r".into(), on: false },
+        Event::Vouched { by: "root".into(), text: "t".into() },
+        Event::Inherited,
+    ] {
         let before = log.shown("s").unwrap().moment;
         log.add("s", &event).unwrap();
         assert!(log.shown("s").unwrap().moment > before, "{event:?}");
@@ -94,6 +97,22 @@ async fn a_switch_holds_for_one_session_and_over_a_restart() {
     assert!(log.shown("s").unwrap().text.contains("\"rule\":\"r\",\"on\":false"));
     log.switch("s", "r", true, "root").unwrap();
     assert_eq!(log.off("s").unwrap(), BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_vouched_for_is_one_line_of_its_session_and_survives_a_restart() {
+    let (folder, log) = log();
+    log.add("s", &call(Verdict::Allow)).unwrap();
+    log.vouch("s", "he is\nmy \u{202e}son", "matrix @ann:home.org").unwrap();
+    let before = log.shown("s").unwrap();
+    drop(log);
+    let log = Log::open(&folder.path().join("sentinel.db"), || 0).unwrap();
+    let shown = log.shown("s").unwrap();
+    assert_eq!(shown, before);
+    let line = shown.text.lines().last().unwrap();
+    assert_eq!(line, r#"{"kind":"vouched","by":"matrix @ann:home.org","text":"he is\nmy \u202eson"}"#);
+    assert_eq!(shown.calls_since_owner, 1, "he asked for no call");
+    assert_eq!(log.shown("other").unwrap(), Shown::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! What is done on a command of the person.
 
 use testudo::command::{Channel, Command, Line, absent, help};
+use testudo::proxy::Options;
 
 use super::Talk;
-use crate::chat::{models, posture, usage};
+use crate::chat::{context, posture, usage};
 use crate::failure::{Doing as _, Failure};
 use crate::{approvals, leases, rules, screen, session, status};
 
@@ -47,6 +48,7 @@ impl Talk {
             }
             Command::Disable(rule) => self.switch(&rule, false).await,
             Command::Enable(rule) => self.switch(&rule, true).await,
+            Command::ApproveContext(text) => self.vouch(&text).await,
             Command::Sessions => {
                 let sessions = session::sessions(&self.link).await;
                 self.answer(sessions.map(|list| session::listed(&list, self.page.paint()))).await
@@ -59,12 +61,12 @@ impl Talk {
                 let text = posture::text(&self.link, &self.session, self.page.paint()).await;
                 self.answer(text).await
             }
-            Command::Model(wanted) => {
-                let text = models::text(&self.link, wanted.as_deref()).await;
+            Command::Usage => {
+                let text = self.usage().await;
                 self.answer(text).await
             }
-            Command::Usage => {
-                let text = usage::text(&self.link, jiff::Timestamp::now()).await;
+            Command::Model(_) | Command::Budget | Command::Pin(_) | Command::Unpin(_) | Command::Compact => {
+                let text = context::text(&self.agent, &self.session, &command).await;
                 self.answer(text).await
             }
             Command::New(name) => self.renew(name).await,
@@ -77,6 +79,11 @@ impl Talk {
             }
             other => self.note(&format!("/{} is not for here", other.name())).await,
         }
+    }
+
+    async fn usage(&self) -> Result<String, Failure> {
+        let here = context::text(&self.agent, &self.session, &Command::Usage).await?;
+        Ok(format!("{here}{}", usage::text(&self.link, jiff::Timestamp::now()).await?))
     }
 
     async fn answer(&mut self, text: Result<String, Failure>) -> Result<(), Failure> {
@@ -104,9 +111,16 @@ impl Talk {
         }
     }
 
+    async fn vouch(&mut self, text: &str) -> Result<(), Failure> {
+        match rules::vouch(&self.policy, &self.session, text).await {
+            Ok(()) => self.note(&rules::vouched(&self.session)).await,
+            Err(failure) => self.failed(&failure).await,
+        }
+    }
+
     async fn revoke(&mut self, id: &str) -> Result<(), Failure> {
         let shown = screen::line(id);
-        match self.policy.revoke(id).await.doing(format_args!("revoke {shown}")) {
+        match self.policy.revoke(id, Options::new()).await.doing(format_args!("revoke {shown}")) {
             Ok(()) => self.note(&format!("{shown} is over: what it covered is asked about again")).await,
             Err(failure) => self.failed(&failure).await,
         }

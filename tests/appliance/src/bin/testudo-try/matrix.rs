@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use testudo_appliance::{Human, Plan};
+
+use crate::session::end_descendants;
 
 const SERVER: &str = "home.test";
 const AGENT: &str = "testudo";
@@ -53,11 +56,17 @@ struct Answer {
 }
 
 impl Matrix {
-    /// Starts it with the Python that has Synapse; its accounts and its room are made if they are not there.
+    /// Starts it with the Python that has Synapse; its accounts and its room are made if they are not there. `wait` waits until
+    /// something can be read, and says whether to go on; none if not.
     ///
     /// # Errors
     /// When it does not start; what it said is shown.
-    pub(crate) fn start(source: &Path, python: Option<&Path>, keep: Option<&Path>) -> Result<Self> {
+    pub(crate) fn start(
+        source: &Path,
+        python: Option<&Path>,
+        keep: Option<&Path>,
+        wait: impl FnOnce(BorrowedFd<'_>) -> Result<bool>,
+    ) -> Result<Option<Self>> {
         let python = python.context("cannot find a homeserver: start this with ./try, which installs one")?;
         let (folder, temporary) = folder(keep)?;
         let place = folder.join(REMEMBERED);
@@ -75,7 +84,14 @@ impl Matrix {
         command.uid(human.uid).gid(human.gid).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = command.spawn().with_context(|| format!("cannot run {}", python.display()))?;
         let to = keeper.stdin.take();
-        let from = BufReader::new(keeper.stdout.take().context("cannot hear the homeserver")?).lines();
+        let from = keeper.stdout.take().context("cannot hear the homeserver")?;
+        if !wait(from.as_fd())? {
+            // It listens to nobody before it serves. What it started is ours then, and must not write into a folder that goes.
+            keeper.kill().and_then(|()| keeper.wait()).context("cannot end the homeserver")?;
+            end_descendants();
+            return Ok(None);
+        }
+        let from = BufReader::new(from).lines();
         let (remembered, url) = (known.unwrap_or_default(), String::new());
         let mut matrix = Self { remembered, keeper, to, from, url, _temporary: temporary };
         matrix.url = matrix.answer()?.url;
@@ -89,7 +105,7 @@ impl Matrix {
             file.and_then(|mut file| file.write_all(&text))
                 .with_context(|| format!("cannot write {}", place.display()))?;
         }
-        Ok(matrix)
+        Ok(Some(matrix))
     }
 
     fn furnish(&mut self) -> Result<()> {
@@ -120,18 +136,21 @@ impl Matrix {
         format!("a homeserver of your own at {}, on this machine alone", self.url)
     }
 
-    /// How somebody joins with any client.
-    pub(crate) fn invitation(&self) -> String {
+    /// How somebody joins with any client, and ends it if it is a shell that he is in.
+    pub(crate) fn invitation(&self, shell: bool) -> String {
         let known = &self.remembered;
+        let end = if shell { "Leave this shell (exit, or Ctrl-D) to end all of it.\n" } else { "" };
         format!(
-            "Join with any Matrix client on this machine that can encrypt, such as Element:\n\
+            "Log in with any Matrix client on this machine that can encrypt, such as Element:\n\
              \x20 homeserver  {}\n\
-             \x20 user        {OWNER}        (@{OWNER}:{SERVER})\n\
+             \x20 user        {OWNER}\n\
              \x20 password    {}\n\
-             \x20 room        {}\n\
-             Testudo is in that room as @{AGENT}:{SERVER}. Invite it into others as you like; it comes to you alone.\n\
-             It answers you at once, and takes your approvals and commands when you are verified:\n\
-             \x20 testudoctl matrix verify @{OWNER}:{SERVER}\n",
+             \x20 room        Testudo ({})\n\
+             The agent is in that room as @{AGENT}:{SERVER}. Invite it into others as you like; it comes to you alone.\n\
+             It answers you at once. It takes your approvals and commands when you are verified, so when you are logged in,\n\
+             compare emoji between the client and here:\n\
+             \x20 testudoctl matrix verify @{OWNER}:{SERVER}\n\
+             {end}",
             self.url.replace("127.0.0.1", "localhost"),
             known.owner_password,
             known.room,

@@ -89,6 +89,24 @@ mod tests {
     }
 
     #[test]
+    fn the_script_builds_every_daemon_that_is_started() {
+        let read = |path: &str| {
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).unwrap()
+        };
+        let (script, target) = (read("try"), read("units/system/testudo.target"));
+        let built = script.lines().find_map(|line| line.strip_prefix("for name in ")?.split(';').next());
+        let built: Vec<&str> = built.unwrap().split_whitespace().collect();
+        let wanted =
+            target.lines().filter_map(|line| line.strip_prefix("Wants=")).flat_map(str::split_whitespace);
+        let started: Vec<&str> =
+            wanted.filter_map(|unit| unit.strip_prefix("testudo-")?.strip_suffix(".service")).collect();
+        assert!(!started.is_empty());
+        for daemon in started {
+            assert!(built.contains(&daemon), "./try does not build {daemon}");
+        }
+    }
+
+    #[test]
     fn beside_a_room_it_is_a_shell_unless_named() {
         assert_ne!(parse(&["--matrix"]).command(), ["testudoctl", "chat"]);
         assert_eq!(parse(&["--matrix", "chat"]).command(), ["testudoctl", "chat"]);

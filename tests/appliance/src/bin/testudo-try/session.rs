@@ -1,7 +1,7 @@
 //! One appliance, one command in it, and nothing afterwards.
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
@@ -37,11 +37,19 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     prctl::set_child_subreaper(true).context("cannot adopt what the command leaves behind")?;
     let model = Model::from(|name| std::env::var(name).ok(), first_model)?;
     let screen = Screen::open();
+    let mut interrupted = None;
     let matrix = options.matrix.then(|| {
         screen.progress("starting a homeserver");
-        Matrix::start(&options.source, options.python.as_deref(), options.keep.as_deref())
+        Matrix::start(&options.source, options.python.as_deref(), options.keep.as_deref(), |answer| {
+            interrupted = first_signal(answer, &signals)?;
+            Ok(interrupted.is_none())
+        })
     });
-    let matrix = matrix.transpose().inspect_err(|_| screen.clear())?;
+    let matrix = matrix.transpose().inspect_err(|_| screen.clear())?.flatten();
+    if let Some(signal) = interrupted {
+        screen.clear();
+        return Ok(status_of_signal(signal as i32));
+    }
     let mut plan = plan(options, &model)?;
     if let Some(matrix) = &matrix {
         matrix.enter(&mut plan);
@@ -67,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     rows.extend(matrix.iter().map(|matrix| ("matrix", matrix.describe())));
     screen.summary(daemons, appliance.ready_after(), &rows);
     if let Some(matrix) = &matrix {
-        screen.tell(&matrix.invitation());
+        screen.tell(&matrix.invitation(options.action.is_none()));
     }
     let status = command(&appliance, &options.command()).and_then(|mut child| attend(&mut child, &signals));
     screen.progress("stopping");
@@ -176,6 +184,26 @@ fn attend(child: &mut Child, signals: &SignalFd) -> Result<ExitStatus> {
     }
 }
 
+/// Waits until something can be read; the signal to end that came before, if one did.
+fn first_signal(readable: BorrowedFd<'_>, signals: &SignalFd) -> Result<Option<Signal>> {
+    loop {
+        let mut both = [readable, signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match poll(&mut both, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("cannot wait for the homeserver"),
+        }
+        let [answer, _] = &both;
+        if answer.any().unwrap_or(false) {
+            return Ok(None);
+        }
+        while let Some((signal, _)) = pending(signals) {
+            if signal != Signal::SIGCHLD {
+                return Ok(Some(signal));
+            }
+        }
+    }
+}
+
 /// The next signal, and whether the kernel sent it to the whole foreground group.
 fn pending(signals: &SignalFd) -> Option<(Signal, bool)> {
     let info = signals.read_signal().ok()??;
@@ -184,7 +212,7 @@ fn pending(signals: &SignalFd) -> Option<(Signal, bool)> {
 }
 
 /// Kills what the command left behind, and what that leaves behind.
-fn end_descendants() {
+pub(crate) fn end_descendants() {
     let path = format!("/proc/self/task/{}/children", std::process::id());
     while let Ok(children) = std::fs::read_to_string(&path) {
         let children: Vec<Pid> =
