@@ -5,10 +5,13 @@
 //! real, and `without` which control it is that stops an attack.
 #![recursion_limit = "256"]
 
+pub mod clock;
+pub mod front;
 pub mod gap;
 pub mod human;
 pub mod model;
 pub mod nio;
+pub mod off;
 pub mod synapse;
 pub mod talk;
 pub mod timeline;

@@ -48,9 +48,11 @@ impl Talk {
         let mut is_streaming = true;
         let mut edits = 0;
         let finished = loop {
-            // The first words of an answer must not overtake the last ones of the answer before it.
+            // The first words of an answer must not overtake the last ones of the answer before it; and where nothing may be
+            // said now it is not known to have been tried.
+            let room = &exchange.message.origin.room;
             let is_held = matches!(exchange.shown, Shown::Nothing)
-                && self.means.outbox.is_busy(&exchange.message.origin.room)?;
+                && (self.means.outbox.is_busy(room)? || self.means.homeserver.held(room).await.is_some());
             if sending.is_none()
                 && !is_held
                 && let Some((step, markdown)) = showing.step(began.elapsed())

@@ -2,5 +2,8 @@
 #![recursion_limit = "256"]
 
 mod attacks;
+mod bridged;
+mod company;
 mod hostile;
+mod other_client;
 mod without;
