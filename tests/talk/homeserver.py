@@ -1,10 +1,10 @@
 """A Synapse of one's own on 127.0.0.1 for as long as standard input is open.
 
-    python homeserver.py FOLDER [--name NAME] [--port PORT] [--set JSON]
+    python homeserver.py FOLDER [--name NAME] [--port PORT] [--set JSON] [--ahead SECONDS]
 
 Prints one JSON line when it serves, then does what each line of standard input says and answers it with one line:
 `register NAME PASSWORD [admin]`, `room NAME PASSWORD INVITED…`, `stop`, `kill`, `start`. Everything is in FOLDER and can be started from it again.
-It speaks to nobody else: no federation, no key servers, no reports. `--set` lays more configuration over ours.
+It speaks to nobody else: no federation, no key servers, no reports. `--set` lays more configuration over ours; `--ahead` puts its clock ahead.
 """
 
 import argparse
@@ -25,6 +25,15 @@ import urllib.request
 
 PATIENCE = 90
 PR_SET_PDEATHSIG = 1
+
+# Synapse with another time of day: what is first in its arguments is how many seconds it is ahead.
+SKEWED = """
+import sys, time
+ahead, right = float(sys.argv.pop(1)), time.time
+time.time = lambda: right() + ahead
+from synapse.app.homeserver import main
+main()
+"""
 
 # A test says more in a second than a person in an hour; what limits is tested with limits of its own.
 UNLIMITED = {"per_second": 10000, "burst_count": 10000}
@@ -93,8 +102,8 @@ def configuration(folder, name, port):
 class Homeserver:
     """The process, and the few questions that are asked of it without an account."""
 
-    def __init__(self, folder, name, port, more):
-        self.folder, self.name = folder, name
+    def __init__(self, folder, name, port, more, ahead):
+        self.folder, self.name, self.ahead = folder, name, ahead
         self.port = port or free_port()
         self.more = more
         self.process = None
@@ -111,7 +120,7 @@ class Homeserver:
         path.write_text(json.dumps(settings, indent=1))
         with open(self.folder / "output.log", "ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "synapse.app.homeserver", "-c", str(path)],
+                [sys.executable, "-c", SKEWED, str(self.ahead), "-c", str(path)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -221,6 +230,7 @@ def main():
     parser.add_argument("--name", default="home.test")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--set", type=json.loads, default={}, metavar="JSON")
+    parser.add_argument("--ahead", type=float, default=0.0, metavar="SECONDS")
     options = parser.parse_args()
     os.umask(0o077)
     folder = options.folder.resolve()
@@ -229,7 +239,7 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Who waits for signals blocks them, and hands that on.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    homeserver = Homeserver(folder, options.name, options.port, options.set)
+    homeserver = Homeserver(folder, options.name, options.port, options.set, options.ahead)
     try:
         homeserver.start()
         say({"url": homeserver.url, "name": homeserver.name, "database": str(folder / "homeserver.db")})

@@ -10,6 +10,7 @@
 
 mod backoff;
 mod client;
+mod company;
 mod credential;
 mod download;
 mod failure;
@@ -18,11 +19,13 @@ mod invitation;
 mod key;
 mod login;
 mod original;
+mod owners_room;
 mod proof;
 mod receiving;
 mod revival;
 mod rooms;
 mod sending;
+mod skew;
 mod sync;
 mod taking;
 mod transport;
@@ -48,6 +51,7 @@ use crate::store::{Arrival, Store, StoreError};
 use crate::trust::condition::Conditions;
 use crate::trust::keyring::StoreKey;
 use failure::Failure;
+use skew::Skew;
 
 /// Why an account was not opened. A restart does not mend it.
 #[derive(Debug, Error)]
@@ -99,10 +103,13 @@ pub struct Account {
     user: OwnedUserId,
     login: Login,
     store: Store,
+    skew: Skew,
     conditions: Arc<Conditions>,
     phase: watch::Sender<Phase>,
     turns: watch::Sender<u64>,
     owner_room: watch::Sender<Option<OwnedRoomId>>,
+    company: company::Company,
+    spoken: owners_room::Spoken,
     /// Rooms that are being entered or left.
     settling: Arc<Mutex<HashSet<OwnedRoomId>>>,
 }
@@ -135,11 +142,14 @@ impl Account {
             controls,
             user,
             login: credentials.login.clone(),
+            skew: Skew::of(store.clone())?,
             store,
             conditions,
             phase: watch::Sender::new(Phase::Opened),
             turns: watch::Sender::new(0),
             owner_room: watch::Sender::new(None),
+            company: company::Company::default(),
+            spoken: owners_room::Spoken::default(),
             settling: Arc::default(),
         };
         account.restore(session).await?;
@@ -167,7 +177,8 @@ impl Account {
         self.turns.subscribe()
     }
 
-    /// The room where owners are found when none is configured: the one with the fewest people that an owner is in.
+    /// The room where owners are found when none is configured: one with nobody but owners in it, in which one of them
+    /// spoke from a device that is proved to be his.
     pub fn owner_room(&self) -> watch::Receiver<Option<OwnedRoomId>> {
         self.owner_room.subscribe()
     }

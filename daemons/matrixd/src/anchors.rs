@@ -175,7 +175,13 @@ impl Anchors {
     pub async fn close(&self, now_ms: u64) {
         let last = async {
             match self.look(Moment::Turning, now_ms).await {
-                Ok(Some(transaction)) => drop(self.post.delivered(&transaction).await),
+                Ok(Some(transaction)) => {
+                    // An earlier one may wait for its next attempt, and this one behind it: now there is no time.
+                    if let Err(error) = self.post.hurry(&self.room) {
+                        tracing::warn!("the last anchor is not hurried: {error}");
+                    }
+                    drop(self.post.delivered(&transaction).await);
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!("no anchor was posted: {error}"),
             }

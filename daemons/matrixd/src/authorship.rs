@@ -2,7 +2,7 @@
 //!
 //! A display name says nothing, and neither does a power level: the homeserver has both in its hand.
 
-use matrix_sdk::ruma::UserId;
+use matrix_sdk::ruma::{OwnedUserId, UserId};
 use testudo::config::Matrixd;
 use testudo::observation::Author;
 
@@ -36,10 +36,53 @@ pub fn may_answer(config: &Matrixd, user: &UserId, trust: &Trust) -> bool {
     standing(config, user) == Standing::Owner && matches!(trust, Trust::Verified(_))
 }
 
+/// Those of some people who are on no list; `own` is ourselves. What is said where one of them is, is said to him, too.
+pub fn strangers(config: &Matrixd, own: &UserId, people: &[OwnedUserId]) -> Vec<OwnedUserId> {
+    let is_stranger = |user: &&OwnedUserId| **user != own && standing(config, user) == Standing::Stranger;
+    people.iter().filter(is_stranger).cloned().collect()
+}
+
+/// Whether people are owners and ourselves, and nobody else; at least one of them is an owner.
+pub fn are_owners_alone(config: &Matrixd, own: &UserId, people: &[OwnedUserId]) -> bool {
+    let is_owner = |user: &UserId| standing(config, user) == Standing::Owner;
+    people.iter().all(|user| user == own || is_owner(user)) && people.iter().any(|user| is_owner(user))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use matrix_sdk::ruma::{UserId, device_id};
+    use matrix_sdk::ruma::{device_id, user_id};
+
+    fn people(names: &[&str]) -> Vec<OwnedUserId> {
+        names.iter().map(|name| UserId::parse(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn who_is_on_no_list_is_a_stranger_and_we_are_none() {
+        let own = user_id!("@testudo:home.org");
+        let all = ["@testudo:home.org", "@ann:home.org", "@bob:home.org", "@signal_7:home.org"];
+        assert!(strangers(&config(), own, &people(&all)).is_empty());
+        for stranger in ["@Ann:home.org", "@ann:evil.net", "@testudo:evil.net", "@signal_:evil.net"] {
+            let with = people(&[&all[..], &[stranger]].concat());
+            assert_eq!(strangers(&config(), own, &with), people(&[stranger]), "{stranger}");
+        }
+    }
+
+    #[test]
+    fn owners_are_alone_where_nobody_else_is() {
+        let own = user_id!("@testudo:home.org");
+        for (names, expected) in [
+            (&["@testudo:home.org", "@ann:home.org"][..], true),
+            (&["@ann:home.org"], true),
+            (&["@testudo:home.org"], false),
+            (&[], false),
+            (&["@testudo:home.org", "@ann:home.org", "@bob:home.org"], false),
+            (&["@testudo:home.org", "@ann:home.org", "@signal_7:home.org"], false),
+            (&["@testudo:home.org", "@ann:home.org", "@ann:evil.net"], false),
+        ] {
+            assert_eq!(are_owners_alone(&config(), own, &people(names)), expected, "{names:?}");
+        }
+    }
 
     fn config() -> Matrixd {
         Matrixd {

@@ -29,6 +29,8 @@ pub struct Controls {
     pub(crate) replay: bool,
     /// Only an owner's invitation is accepted.
     pub(crate) invitation: bool,
+    /// Into an encrypted room nothing is said while somebody is in it who is on no list.
+    pub(crate) company: bool,
     /// What goes into a room as HTML is what the Matrix specification allows, and nothing else.
     pub(crate) sanitising: bool,
 }
@@ -47,6 +49,7 @@ impl Controls {
             freshness: true,
             replay: true,
             invitation: true,
+            company: true,
             sanitising: true,
         }
     }
@@ -66,6 +69,7 @@ impl Controls {
             "freshness" => controls.freshness = false,
             "replay" => controls.replay = false,
             "invitation" => controls.invitation = false,
+            "company" => controls.company = false,
             "sanitising" => controls.sanitising = false,
             _ => return None,
         }

@@ -16,11 +16,12 @@ use matrix_sdk::ruma::OwnedRoomId;
 use tokio::task::{Id, JoinSet};
 
 use crate::approval::rendering::defused;
+use crate::authorship::Standing;
 use crate::conversation::plain;
 use crate::incoming::Incoming;
 use crate::outbox::{Outbox, Post, delay};
 use crate::outgoing::{Outgoing, Text};
-use crate::store::{DeadLetters, Inbox, LostKey, StoreError, Waiting};
+use crate::store::{DeadLetters, Inbox, LostKey, StoreError, Waiting, notice_name};
 
 mod listeners;
 mod route;
@@ -57,7 +58,7 @@ pub struct Dispatcher {
     listeners: Listeners,
     /// What waits, by its numbers.
     lanes: HashMap<Lane, VecDeque<i64>>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Option<Route>>,
     /// Who is at work, for which lane and at which event.
     at_work: HashMap<Id, (Lane, i64)>,
     /// The last event that was routed.
@@ -107,15 +108,13 @@ impl Dispatcher {
             match way {
                 Route::Unheard => done.push(waiting.seq),
                 Route::Undecryptable => {
-                    if let Err(error) = self.tell_of_lost_key(&waiting) {
+                    if let Err(error) = self.tell_of_lost_key(&waiting, standing) {
                         tracing::error!("{error}");
                     }
                     done.push(waiting.seq);
                 }
                 Route::Answer | Route::Command | Route::Stop | Route::Talk => {
-                    let lane = (waiting.room().clone(), way);
-                    self.lanes.entry(lane.clone()).or_default().push_back(waiting.seq);
-                    self.go_on(&lane);
+                    self.append(&(waiting.room().clone(), way), waiting.seq);
                 }
             }
             self.routed = waiting.seq;
@@ -140,19 +139,28 @@ impl Dispatcher {
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Option<Route>), tokio::task::JoinError>) {
         let id = match &ended {
-            Ok((id, ())) => *id,
+            Ok((id, _)) => *id,
             Err(panic) => panic.id(),
         };
         let Some((lane, seq)) = self.at_work.remove(&id) else { return };
-        if let Err(panic) = ended {
-            tracing::error!("an event of {} is given up: {panic}", lane.0);
-            if let Err(error) = self.inbox.finish(&[seq]) {
-                tracing::error!("{error}");
+        match ended {
+            Ok((_, None)) => {}
+            Ok((_, Some(way))) => self.append(&(lane.0.clone(), way), seq),
+            Err(panic) => {
+                tracing::error!("an event of {} is given up: {panic}", lane.0);
+                if let Err(error) = self.inbox.finish(&[seq]) {
+                    tracing::error!("{error}");
+                }
             }
         }
         self.go_on(&lane);
+    }
+
+    fn append(&mut self, lane: &Lane, seq: i64) {
+        self.lanes.entry(lane.clone()).or_default().push_back(seq);
+        self.go_on(lane);
     }
 
     /// Begins the next of a lane, unless somebody is at work there.
@@ -169,33 +177,50 @@ impl Dispatcher {
         self.at_work.insert(task.id(), (lane.clone(), seq));
     }
 
-    /// Tells a room once of each lost key, whatever is sent with it.
-    fn tell_of_lost_key(&self, waiting: &Waiting) -> Result<(), StoreError> {
+    /// Tells a room once of each lost key, whatever is sent with it; and once an hour for each sender, since members
+    /// and the homeserver can make up as many keys as they like.
+    fn tell_of_lost_key(&self, waiting: &Waiting, standing: Standing) -> Result<(), StoreError> {
         let Incoming::Undecryptable { origin, session } = &waiting.incoming else { return Ok(()) };
         let key = LostKey { room: origin.room.as_str(), session: session.as_deref() };
         if self.dead_letters.is_told(key)? {
             return Ok(());
         }
+        // Of bridged people a homeserver can make up any number.
+        let whose = if standing == Standing::Bridged { "everybody bridged" } else { origin.sender.as_str() };
+        let name = notice_name(whose, self.outbox.now_ms());
+        if self.outbox.is_known(&name)? {
+            return Ok(());
+        }
         let text = Text {
             body: format!(
-                "I cannot read what {} sent: its key did not reach me. I asked for the key and will read it when it \
-                 comes; if it matters, say it again.",
+                "I cannot read what {} sent: its key did not reach me. I look for it in the key backup, ask the other \
+                 devices of my account for it, and will read what was sent when it comes. If it matters, say it \
+                 again after `/discardsession`, or from another device. In this hour I do not say so again.",
                 defused(&plain::harmless(origin.sender.as_str()))
             ),
             notice: true,
             ..Text::default()
         };
         // By its name it is one post, should we end before it is noted that the room is told.
-        self.outbox.queue(Post::new(origin.room.clone(), Outgoing::Text(text)).named(key.name()))?;
+        self.outbox.queue(Post::new(origin.room.clone(), Outgoing::Text(text)).named(name))?;
         self.dead_letters.note_told(key)
     }
 }
 
-/// Deals with one event, and forgets it.
-async fn deal_with(inbox: &Inbox, listeners: &Listeners, way: Route, seq: i64) {
-    let Some(waiting) = until_done(|| inbox.load(seq)).await else { return };
+/// Deals with one event, and forgets it; or returns where it goes on to.
+async fn deal_with(inbox: &Inbox, listeners: &Listeners, way: Route, seq: i64) -> Option<Route> {
+    let waiting = until_done(|| inbox.load(seq)).await?;
     let standing = inbox.standing(&waiting.incoming.origin().sender);
     let heard = Heard { incoming: waiting.incoming, standing, again: waiting.again };
+    if let (Route::Answer, Incoming::Redaction { origin, target }) = (way, &heard.incoming) {
+        // What it takes back is judged by now, and noted once however often this is done.
+        listeners.answers.judge(&heard).await;
+        if !listeners.answers.concerns(&origin.room, target) {
+            return Some(Route::Talk);
+        }
+        until_done(|| inbox.finish(&[seq])).await;
+        return None;
+    }
     // On the disk before anything is done: should we end in the middle, it is known that we were at it.
     until_done(|| inbox.hand(seq)).await;
     match (way, heard.again) {
@@ -208,6 +233,7 @@ async fn deal_with(inbox: &Inbox, listeners: &Listeners, way: Route, seq: i64) {
         }
     }
     until_done(|| inbox.finish(&[seq])).await;
+    None
 }
 
 /// Says it to the agent, again and again until it is heard.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use matrix_sdk::ruma::{EventId, OwnedEventId, RoomId};
 use thiserror::Error;
@@ -40,6 +41,13 @@ pub trait Homeserver: Send + Sync + 'static {
         transaction: &'a str,
         outgoing: &'a Outgoing,
     ) -> BoxFuture<'a, Result<OwnedEventId, SendError>>;
+
+    /// Why nothing may be said in a room for now, such as somebody who must not hear it; none where it may be. Where that
+    /// cannot be known now, [`Homeserver::send`] says so.
+    fn held<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Option<String>> {
+        let _ = room;
+        std::future::ready(None).boxed()
+    }
 
     /// Shows or hides that we are typing. What goes wrong is only logged.
     fn typing<'a>(&'a self, room: &'a RoomId, is_typing: bool) -> BoxFuture<'a, ()>;

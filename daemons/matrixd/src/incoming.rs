@@ -31,7 +31,7 @@ pub struct Origin {
     pub sender: OwnedUserId,
     /// How far that is proved.
     pub trust: Trust,
-    /// When, in milliseconds since 1970, as the homeserver says.
+    /// When, in milliseconds since 1970 by our clock, as the homeserver says.
     pub sent_ms: u64,
 }
 

@@ -56,9 +56,10 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         return Err(refused(&OpenError::NotConfigured));
     }
     let directory = daemon::state_directory()?;
-    let credentials = Credentials::read(config.device.as_deref()).map_err(|error| refused(&error))?;
+    let credentials = Credentials::read(&config).map_err(|error| refused(&error))?;
     let previous = credentials.previous.as_deref();
-    let key = Keyring::new(&directory, &credentials.key, previous).open().map_err(|error| refused(&error))?;
+    let key = Keyring::new(&directory, &credentials.key, previous).open();
+    let key = key.map_err(|error| DaemonError::Config(format!("{}: {error}", error.word())))?;
     let store = Store::open(&directory.join("matrixd.db"), key.bytes()).map_err(|error| refused(&error))?;
     let conditions = Arc::new(Conditions::default());
     let opening = Account::open(
@@ -89,7 +90,6 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         () = lifecycle.serve_until_stopped("Talking through the homeserver.", alive) => Ok(()),
         stopped = whole.talk(&inbox) => Err(match stopped {
             Ok(never) => match never {},
-            Err(error @ RunError::Refused { .. }) => refused(&error),
             Err(error) => DaemonError::failed(error),
         }),
     };
@@ -137,7 +137,7 @@ impl Whole {
         let homeserver: Arc<dyn Homeserver> = Arc::clone(&self.account) as _;
         parts.spawn(courier::run(outbox.clone(), Arc::clone(&homeserver)));
 
-        let desk = self.desk(parts, &outbox, &clock).await?;
+        let desk = self.desk(parts, &outbox, &homeserver, &clock).await?;
         let anchors = self.anchor(parts, &outbox, &clock).await?;
         let hygiene = Hygiene::of(self.controls.sanitising);
         let talk = Talk::new(Means {
@@ -179,6 +179,7 @@ impl Whole {
         &self,
         parts: &mut JoinSet<()>,
         outbox: &Outbox,
+        homeserver: &Arc<dyn Homeserver>,
         clock: &Clock,
     ) -> Result<Arc<Desk>, DaemonError> {
         let policy = Policy::new(&self.connection).await?;
@@ -192,9 +193,9 @@ impl Whole {
             }
         });
         let owner_room = self.account.owner_room();
-        let rooms = KnownRooms::new(Places::new(self.store.clone()), &self.config, move || {
-            owner_room.borrow().clone()
-        });
+        let first = move || owner_room.borrow().clone();
+        let places = Places::new(self.store.clone());
+        let rooms = KnownRooms::new(places, &self.config, first, Arc::clone(homeserver));
         let judge = Judge {
             own: self.account.user().to_owned(),
             trust_homeserver: self.config.trust_homeserver,
@@ -240,8 +241,20 @@ impl Whole {
         Ok(Some(anchors))
     }
 
-    /// Logs in and takes what comes. Verifications are heard from the first sync on.
+    /// Talks for as long as the homeserver lets us. One that refuses us is not asked again: somebody has to see why,
+    /// and to show him is all that is left to do.
     async fn talk(&self, inbox: &Inbox) -> Result<Infallible, RunError> {
+        match self.converse(inbox).await {
+            Err(error @ RunError::Refused { .. }) => {
+                daemon::status(&error.to_string());
+                std::future::pending().await
+            }
+            stopped => stopped,
+        }
+    }
+
+    /// Logs in and takes what comes. Verifications are heard from the first sync on.
+    async fn converse(&self, inbox: &Inbox) -> Result<Infallible, RunError> {
         self.account.log_in().await?;
         self.trust.attach(self.account.client());
         let tending = tokio::spawn(Arc::clone(&self.trust).tend());

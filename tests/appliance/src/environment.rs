@@ -6,11 +6,25 @@ use crate::account::Identity;
 use crate::bus;
 use crate::error::ApplianceError;
 use crate::filesystem::CONFIGURATION;
+use crate::name::of_kind;
 use crate::notify;
+use crate::plan::Plan;
 use crate::unit::{Readiness, ServiceUnit};
 
+/// What a unit finds in this plan, which has the last word, at one start of it.
+pub(crate) fn planned(
+    plan: &Plan,
+    unit: &ServiceUnit,
+    identity: &Identity,
+) -> Result<BTreeMap<String, String>, ApplianceError> {
+    let mut set = of(unit, identity, &invocation()?);
+    let more = of_kind(&plan.environment, unit.short_name()).into_iter().flatten();
+    set.extend(more.map(|(name, value)| (name.clone(), value.clone())));
+    Ok(set)
+}
+
 /// All variables but those that hold the process's own number. `invocation` is of this one start.
-pub(crate) fn of(unit: &ServiceUnit, identity: &Identity, invocation: &str) -> BTreeMap<String, String> {
+fn of(unit: &ServiceUnit, identity: &Identity, invocation: &str) -> BTreeMap<String, String> {
     let joined = |base: &str, names: &[String]| {
         names.iter().map(|name| format!("{base}/{name}")).collect::<Vec<_>>().join(":")
     };
@@ -48,7 +62,7 @@ pub(crate) fn of(unit: &ServiceUnit, identity: &Identity, invocation: &str) -> B
 }
 
 /// A fresh id for one start of a service, as systemd gives it: 32 hexadecimal digits.
-pub(crate) fn invocation() -> Result<String, ApplianceError> {
+fn invocation() -> Result<String, ApplianceError> {
     let path = "/proc/sys/kernel/random/uuid";
     let uuid = std::fs::read_to_string(path).map_err(|error| ApplianceError::file("read", path, error))?;
     Ok(uuid.chars().filter(char::is_ascii_hexdigit).collect())

@@ -60,6 +60,8 @@ pub struct Plan {
     pub config_text: Option<String>,
     /// Credentials by short name of the service and name of the credential. They never touch the disk.
     pub credentials: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables beside those of the unit, in the same way as `binaries`.
+    pub environment: BTreeMap<String, BTreeMap<String, String>>,
     /// The rules of the bus.
     pub bus_policy: BusPolicy,
     /// Folders that stay visible at their own paths in the private file system, read-only.
@@ -103,6 +105,7 @@ impl Plan {
             settings: BTreeMap::new(),
             config_text: None,
             credentials: BTreeMap::new(),
+            environment: BTreeMap::new(),
             bus_policy: BusPolicy::Shipped,
             visible: vec![units.to_path_buf(), bin_dir.to_path_buf()],
             keep: None,
@@ -146,6 +149,12 @@ impl Plan {
             .set("matrixd", "user", user)
             .credential("matrixd", "matrix-password", password)
             .credential("matrixd", "matrix-store-key", store_key)
+    }
+
+    /// Sets a variable of a service.
+    pub fn variable(&mut self, service: &str, name: &str, value: &str) -> &mut Self {
+        self.environment.entry(service.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Gives a credential to a service.

@@ -177,7 +177,7 @@ impl Supervisor {
     fn spawn(&mut self, unit: &ServiceUnit) -> Result<i32, ApplianceError> {
         let identity = self.identity(unit)?;
         child::prepare(unit, &identity)?;
-        let mut environment = environment::of(unit, &identity, &environment::invocation()?);
+        let mut environment = environment::planned(&self.plan, unit, &identity)?;
         let given = self.plan.credentials.get(unit.short_name());
         if given.is_some() || !unit.credentials.is_empty() {
             let place = child::credentials(unit, &identity, given.into_iter().flatten())?;
@@ -226,7 +226,7 @@ impl Supervisor {
             unit,
             identity: &identity,
             command: self.command(unit),
-            environment: environment::of(unit, &identity, &environment::invocation()?).into_iter().collect(),
+            environment: environment::planned(&self.plan, unit, &identity)?.into_iter().collect(),
             log: log(unit)?,
             passed: vec![passed],
             activation: Some(&socket.unit.descriptor_name),

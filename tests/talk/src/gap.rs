@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 /// The wire.
@@ -11,6 +11,7 @@ pub struct Gap {
     /// Where the daemon finds the homeserver.
     pub url: String,
     is_armed: Arc<AtomicBool>,
+    refused: Arc<AtomicUsize>,
     /// Tells that the homeserver has an event and that its answer is lost.
     pub lost: Receiver<()>,
 }
@@ -22,17 +23,23 @@ impl Gap {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let is_armed = Arc::new(AtomicBool::new(false));
+        let refused = Arc::new(AtomicUsize::new(0));
         let (sender, lost) = mpsc::channel();
-        let armed = is_armed.clone();
+        let (armed, counted) = (is_armed.clone(), refused.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // A homeserver that is away is one that hangs up.
                 if let Ok(server) = TcpStream::connect(&server) {
-                    join(&client, &server, &armed, &sender);
+                    join((&client, &server), &armed, &counted, &sender);
                 }
             }
         });
-        Self { url, is_armed, lost }
+        Self { url, is_armed, refused, lost }
+    }
+
+    /// How often the homeserver said that it was too much.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// The answer to the next event that the daemon sends gets lost.
@@ -41,7 +48,12 @@ impl Gap {
     }
 }
 
-fn join(client: &TcpStream, server: &TcpStream, armed: &Arc<AtomicBool>, lost: &Sender<()>) {
+fn join(
+    (client, server): (&TcpStream, &TcpStream),
+    armed: &Arc<AtomicBool>,
+    refused: &Arc<AtomicUsize>,
+    lost: &Sender<()>,
+) {
     let loses = Arc::new(AtomicBool::new(false));
     let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
     let (from, to, armed, losing) = (clone(client), clone(server), armed.clone(), loses.clone());
@@ -55,9 +67,12 @@ fn join(client: &TcpStream, server: &TcpStream, armed: &Arc<AtomicBool>, lost: &
             true
         });
     });
-    let (from, to, lost) = (clone(server), clone(client), lost.clone());
+    let (from, to, refused, lost) = (clone(server), clone(client), refused.clone(), lost.clone());
     std::thread::spawn(move || {
-        pump(from, to, |_| {
+        pump(from, to, |bytes| {
+            if bytes.starts_with(b"HTTP/1.1 429") {
+                refused.fetch_add(1, Ordering::SeqCst);
+            }
             let is_lost = loses.load(Ordering::SeqCst);
             if is_lost {
                 lost.send(()).ok();

@@ -6,10 +6,13 @@
 #![recursion_limit = "256"]
 
 pub mod bench;
+pub mod clock;
+pub mod front;
 pub mod gap;
 pub mod human;
 pub mod model;
 pub mod nio;
+pub mod off;
 pub mod synapse;
 pub mod talk;
 pub mod timeline;

@@ -18,6 +18,8 @@ use crate::timeline::{PATIENCE, Seen, Timeline};
 pub struct Nio {
     /// His id.
     pub user: String,
+    /// His device.
+    pub device: String,
     /// What he saw.
     pub timeline: Arc<Timeline>,
     orders: tokio::sync::Mutex<(ChildStdin, u64)>,
@@ -49,8 +51,10 @@ impl Nio {
         tokio::spawn(follow(from, timeline.clone(), answers.clone()));
         let user = synapse.id(name);
         let orders = tokio::sync::Mutex::new((to, 0));
-        let nio = Self { user, timeline, orders, answers, _process: process, _folder: folder };
-        nio.order(json!({ "do": "login", "user": nio.user, "password": PASSWORD })).await;
+        let device = String::new();
+        let mut nio = Self { user, device, timeline, orders, answers, _process: process, _folder: folder };
+        let login = nio.order(json!({ "do": "login", "user": nio.user, "password": PASSWORD })).await;
+        login["device"].as_str().expect("it has a device").clone_into(&mut nio.device);
         nio
     }
 

@@ -59,10 +59,21 @@ impl Synapse {
 
     /// One with some of its configuration laid over ours.
     pub fn with(settings: &Value) -> Self {
+        Self::launch(settings, 0)
+    }
+
+    /// One whose clock is so many seconds ahead of the right time, or behind it.
+    pub fn ahead(seconds: i32) -> Self {
+        Self::launch(&json!({}), seconds)
+    }
+
+    fn launch(settings: &Value, ahead: i32) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut command = Command::new(python());
         command.arg(package().join("homeserver.py")).arg(folder.path()).args(["--name", NAME]);
-        command.args(["--set", &settings.to_string()]);
+        // Modules of ours are found beside it.
+        command.env("PYTHONPATH", package());
+        command.args(["--set", &settings.to_string()]).arg(format!("--ahead={ahead}"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the homeserver can be started");
         let to = process.stdin.take();
@@ -144,6 +155,20 @@ impl Synapse {
         let event: Value = serde_json::from_str(&text).expect("events are JSON");
         assert_eq!(event["type"], "m.room.encrypted");
         event["content"].clone()
+    }
+
+    /// A user of whom nothing is too much.
+    pub async fn never_limit(&self, user: &str) {
+        let path = format!("/_synapse/admin/v1/users/{user}/override_ratelimit");
+        let unlimited = json!({ "messages_per_second": 0, "burst_count": 0 });
+        let answer = self.call("POST", &path, &self.administrator, &unlimited).await;
+        assert_eq!(answer["burst_count"], 0, "{answer}");
+    }
+
+    /// Drops what waits for a device of a user beside events of rooms, as a dishonest homeserver would; how much it was.
+    pub fn drop_messages_to(&self, user: &str, device: &str) -> usize {
+        let query = "DELETE FROM device_inbox WHERE user_id = ?1 AND device_id = ?2";
+        self.database().execute(query, [user, device]).expect("the database can be written")
     }
 
     /// Calls the homeserver with a token.

@@ -20,7 +20,7 @@ pub const MEMBER: &str = "bob";
 /// Somebody of another network.
 pub const BRIDGED: &str = "signal_7";
 /// A key as `matrix-store-key` has it.
-const STORE_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+pub const STORE_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /// The mark that begins a question, and nothing else.
 pub const MARK: char = '⛨';
 
@@ -32,7 +32,9 @@ pub struct Talk {
     pub synapse: Synapse,
     /// Its account.
     pub bot: OwnedUserId,
-    _policy: TempDir,
+    pub(crate) plan: Plan,
+    pub(crate) policy: TempDir,
+    pub(crate) state: TempDir,
 }
 
 impl Talk {
@@ -47,17 +49,18 @@ impl Talk {
             for name in [BOT, OWNER, MEMBER, BRIDGED] {
                 synapse.register(name);
             }
-            let policy = readable();
+            let (policy, state) = (readable(), readable());
             let mut plan = plan();
+            plan.keep = Some(state.path().to_owned());
             weighing(&mut plan, &policy, weight);
             plan.matrix(synapse.url(), &synapse.id(BOT), PASSWORD, STORE_KEY)
                 .set("matrixd", "owners", vec![synapse.id(OWNER)])
                 .set("matrixd", "members", vec![synapse.id(MEMBER), synapse.id("eve")])
                 .set("matrixd", "bridged", vec![synapse.id("signal_*")]);
             change(&mut plan);
-            let scene = Scene::with(|empty| *empty = plan);
+            let scene = Scene::with(|empty| *empty = plan.clone());
             let bot = OwnedUserId::try_from(synapse.id(BOT)).expect("a user's id");
-            Self { scene, synapse, bot, _policy: policy }
+            Self { scene, synapse, bot, plan, policy, state }
         })
     }
 

@@ -60,6 +60,19 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn a_homeserver_is_found_within_twice_its_absence_and_always_within_five_minutes(
+            chances in proptest::collection::vec(0.0..1.0, 1..200),
+        ) {
+            let (mut backoff, mut away) = (Backoff::default(), Duration::ZERO);
+            for chance in chances {
+                // It comes back right after an attempt failed.
+                let wait = backoff.failed(None, chance);
+                proptest::prop_assert!(wait <= away * 2 + Duration::from_secs(2) && wait <= LONGEST);
+                away += wait;
+            }
+        }
+
+        #[test]
         fn no_wait_is_outside_its_bounds(failures in 0_u32.., asked in 0_u64.., chance: f64) {
             let mut backoff = Backoff { failures };
             let wait = backoff.failed(None, chance);

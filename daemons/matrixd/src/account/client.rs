@@ -1,7 +1,8 @@
 //! The SDK's client, as this daemon wants it.
 //!
 //! Room keys go only to devices that their owner signed: a device that somebody adds to an account, or a homeserver to
-//! a person, reads nothing. What such a device says is decrypted all the same and marked [`crate::incoming::Trust`]
+//! a person, reads nothing. Who has a signed one and is in a room reads what is said there: [`super::company`] looks who
+//! is. What an unsigned device says is decrypted all the same and marked [`crate::incoming::Trust`]
 //! `Unverified`, since the person behind it must be told why it does not count; refusing to decrypt it would look to
 //! him like a lost key.
 
@@ -92,7 +93,7 @@ pub(super) fn connections(homeserver: &Url, authorities: &[PathBuf]) -> Result<r
 }
 
 /// An error with what caused it: the outer one only says that something failed.
-fn to_its_root(error: &dyn std::error::Error) -> String {
+pub(super) fn to_its_root(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use testudo::config::Matrixd;
 use testudo::daemon;
+use testudo::diagnostic::Diagnostic;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -45,11 +47,9 @@ pub enum CredentialError {
          access token of a device together with `device` in [matrixd]"
     )]
     NoLogin,
-    /// A token is one device's.
-    #[error(
-        "the credential matrix-token needs `device` in [matrixd]: the id of the device that it belongs to"
-    )]
-    NoDevice,
+    /// A token is one device's; the mistake names its place in the configuration.
+    #[error("{0}")]
+    NoDevice(Box<Diagnostic>),
 }
 
 /// What we show to the homeserver.
@@ -76,13 +76,13 @@ pub struct Credentials {
 
 impl Credentials {
     /// Reads those of the unit. A password is preferred to a token, since it can heal a lost device.
-    pub fn read(device: Option<&str>) -> Result<Self, CredentialError> {
+    pub fn read(config: &Matrixd) -> Result<Self, CredentialError> {
         let key = read("matrix-store-key")?.ok_or(CredentialError::NoStoreKey)?;
-        let login = match (read("matrix-password")?, read("matrix-token")?) {
-            (Some(password), _) => Login::Password(password),
-            (None, Some(_)) if device.is_none() => return Err(CredentialError::NoDevice),
-            (None, Some(token)) => Login::Token(token),
-            (None, None) => return Err(CredentialError::NoLogin),
+        let login = match (read("matrix-password")?, read("matrix-token")?, &config.no_device) {
+            (Some(password), ..) => Login::Password(password),
+            (None, Some(_), Some(mistake)) => return Err(CredentialError::NoDevice(mistake.clone())),
+            (None, Some(token), None) => Login::Token(token),
+            (None, None, _) => return Err(CredentialError::NoLogin),
         };
         let previous = read("matrix-store-key-previous")?.map(|key| unlocking(&key)).transpose()?;
         Ok(Self { login, key: unlocking(&key)?, previous, recovery: read("matrix-recovery-key")? })

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use matrix_sdk::ruma::api::error::{ErrorKind, RetryAfter};
 use matrix_sdk::{Error, HttpError, RefreshTokenError};
 
+use super::client::to_its_root;
 use crate::homeserver::SendError;
 
 /// What a failure means.
@@ -22,15 +23,28 @@ pub(super) enum Failure {
         /// Whether the device is kept.
         softly: bool,
     },
+    /// Who answers cannot show that it is the homeserver. Nothing was said to it; what is wrong may be mended there.
+    Foreign(String),
     /// The homeserver refuses.
     Never(String),
 }
 
+/// How the library of TLS begins what it says of a certificate that it does not take.
+const FOREIGN: &str = "invalid peer certificate: ";
+
 impl Failure {
     /// What an error of a request means.
     pub(super) fn of_http(error: &HttpError) -> Self {
-        let cause = error.to_string();
+        let cause = match error {
+            HttpError::Reqwest(error) => to_its_root(error),
+            error => error.to_string(),
+        };
         match error {
+            HttpError::Reqwest(_) => {
+                if let Some((_, why)) = cause.split_once(FOREIGN) {
+                    return Self::Foreign(why.to_owned());
+                }
+            }
             HttpError::Cached(error) => return Self::of_http(error),
             HttpError::RefreshToken(RefreshTokenError::MatrixAuth(error)) => {
                 // A token that cannot be renewed is as good as none.
@@ -78,12 +92,21 @@ impl Failure {
         let room = room.to_string();
         match self {
             Self::Later { cause, retry_after } => SendError::Later { room, cause, retry_after },
+            Self::Foreign(cause) => SendError::Later { room, cause, retry_after: None },
             Self::LoggedOut { .. } => {
                 SendError::Later { room, cause: "the homeserver logged us out".into(), retry_after: None }
             }
             Self::Never(cause) => SendError::Never { room, cause },
         }
     }
+}
+
+/// What is said of who cannot show that it is the homeserver.
+pub(super) fn foreign(why: &str) -> String {
+    format!(
+        "who answers in the homeserver's place has no certificate for it: {why}; where that is of an authority of your own, \
+         name it in `authorities`"
+    )
 }
 
 fn wait(asked: &RetryAfter) -> Duration {

@@ -8,21 +8,25 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use matrix_sdk::authentication::matrix::MatrixSession;
+use matrix_sdk::ruma::api::client::keys::get_keys;
 use matrix_sdk::ruma::{OwnedDeviceId, UserId};
 use matrix_sdk::store::RoomLoadSettings;
 use matrix_sdk::{SessionMeta, SessionTokens};
+use matrix_sdk_crypto::types::DeviceKeys;
 use testudo::config::Matrixd;
 use thiserror::Error;
 use tokio::time::sleep;
 
 use super::backoff::{Backoff, chance};
-use super::failure::Failure;
+use super::failure::{Failure, foreign};
 use super::{Account, Login, OpenError, Phase};
 use crate::store::{Store, StoreError};
 use crate::trust::condition::Word;
 
 /// Under which name the session is kept.
 const SESSION: &str = "session";
+/// Under which name it is kept for which device of a token the stores were made.
+const DEVICE: &str = "session.device";
 /// The SDK's store of keys: without it a session is worth nothing.
 const KEYS: &str = "matrix-sdk-crypto.sqlite3";
 
@@ -31,9 +35,11 @@ const KEYS: &str = "matrix-sdk-crypto.sqlite3";
 pub enum RunError {
     /// The homeserver refuses us: a restart does not mend it.
     #[error(
-        "the homeserver refuses to log {user} in: {cause}; correct the credential, and start testudo-matrixd again"
+        "cannot be {user} at the homeserver: {cause}; correct the credential, and start testudo-matrixd again"
     )]
     Refused {
+        /// What status says of it.
+        word: Word,
         /// Who we are.
         user: String,
         /// What it says.
@@ -47,7 +53,7 @@ pub enum RunError {
     Store(#[from] StoreError),
 }
 
-/// The session to restore. None where there is none that is worth anything; the stores of another one are put aside.
+/// The session to restore. None where there is none that is worth anything; the stores of another device are put aside.
 pub(super) fn kept(
     store: &Store,
     config: &Matrixd,
@@ -58,14 +64,29 @@ pub(super) fn kept(
     if let (Login::Token(token), Some(device)) = (login, &config.device) {
         let meta = SessionMeta { user_id: user.to_owned(), device_id: OwnedDeviceId::from(device.as_str()) };
         let tokens = SessionTokens { access_token: token.to_string(), refresh_token: None };
+        let is_ours = match read(store)? {
+            Some(session) => session.meta == meta && sdk.join(KEYS).exists(),
+            // The token was not shown to anybody yet.
+            None => store.kept(DEVICE)?.as_deref() == Some(device.as_bytes()),
+        };
+        if !is_ours {
+            leave(store, sdk)?;
+        }
+        store.keep(DEVICE, device.as_bytes())?;
         return Ok(Some(MatrixSession { meta, tokens }));
     }
     let session = read(store)?.filter(|session| session.meta.user_id == user && sdk.join(KEYS).exists());
     if session.is_none() {
-        put_aside(sdk).map_err(OpenError::Aside)?;
-        store.forget(SESSION)?;
+        leave(store, sdk)?;
     }
     Ok(session)
+}
+
+/// What was of another device opens nothing for the next.
+fn leave(store: &Store, sdk: &Path) -> Result<(), OpenError> {
+    put_aside(sdk).map_err(OpenError::Aside)?;
+    store.forget(SESSION)?;
+    Ok(())
 }
 
 fn read(store: &Store) -> Result<Option<MatrixSession>, StoreError> {
@@ -124,27 +145,41 @@ impl Account {
     /// When the homeserver refuses us, or the session cannot be kept.
     pub async fn log_in(&self) -> Result<(), RunError> {
         let mut backoff = Backoff::default();
-        while !self.client.matrix_auth().logged_in() {
-            match self.attempt().await {
-                Ok(()) => {}
-                Err(Failure::Later { cause, retry_after }) => {
+        while let Err(failure) = self.attempt().await {
+            let wait = match failure {
+                Failure::Later { cause, retry_after } => {
+                    let limit = retry_after.map(|_| format!("the homeserver wants us to wait: {cause}"));
+                    self.conditions.set(Word::RateLimited, limit);
+                    self.conditions.clear(Word::HomeserverUntrusted);
                     self.conditions.raise(Word::NotLoggedIn, format!("cannot log in yet: {cause}"));
-                    sleep(backoff.failed(retry_after, chance())).await;
+                    retry_after
                 }
-                Err(Failure::LoggedOut { .. }) => return Err(RunError::LoggedOut),
-                Err(Failure::Never(cause)) => return Err(self.refused(cause)),
-            }
+                Failure::Foreign(cause) => {
+                    self.conditions.raise(Word::HomeserverUntrusted, foreign(&cause));
+                    None
+                }
+                Failure::LoggedOut { .. } => return Err(self.logged_out()),
+                Failure::Never(cause) => return Err(self.refused(Word::LoginRefused, cause)),
+            };
+            sleep(backoff.failed(wait, chance())).await;
         }
         write(&self.store, self.client.matrix_auth().session())?;
         self.client.encryption().wait_for_e2ee_initialization_tasks().await;
-        self.conditions.clear(Word::NotLoggedIn);
+        for word in [Word::NotLoggedIn, Word::RateLimited, Word::HomeserverUntrusted] {
+            self.conditions.clear(word);
+        }
         self.at_least(Phase::LoggedIn);
         Ok(())
     }
 
+    /// Nothing is asked where a session was restored. A token is shown once before its session is kept as ours.
     async fn attempt(&self) -> Result<(), Failure> {
-        let Login::Password(password) = &self.login else {
-            return Err(Failure::Never("the token is of no session".into()));
+        let session = self.client.matrix_auth().session();
+        let password = match (&self.login, session) {
+            (Login::Password(_), Some(_)) => return Ok(()),
+            (Login::Password(password), None) => password,
+            (Login::Token(_), Some(session)) => return self.try_token(&session).await,
+            (Login::Token(_), None) => return Err(Failure::Never("the token is of no session".into())),
         };
         self.client
             .matrix_auth()
@@ -157,16 +192,52 @@ impl Account {
             .map_err(|error| Failure::of(&error))
     }
 
-    fn refused(&self, cause: String) -> RunError {
-        self.conditions.raise(Word::LoginRefused, format!("the homeserver refuses to log us in: {cause}"));
-        RunError::Refused { user: self.user.to_string(), cause }
+    /// Whether a token that is new to us is of the device that it is said to be of, and of one whose keys are here.
+    async fn try_token(&self, session: &MatrixSession) -> Result<(), Failure> {
+        let failed = |error| Failure::of_http(&error);
+        let known = read(&self.store).map_err(|error| Failure::Never(error.to_string()))?;
+        if known.is_some_and(|known| known == *session) {
+            return Ok(());
+        }
+        let owner = self.client.whoami().await.map_err(failed)?;
+        let (user, device) = (&session.meta.user_id, &session.meta.device_id);
+        if owner.user_id != *user || owner.device_id.as_ref() != Some(device) {
+            let is =
+                owner.device_id.map_or_else(|| "no device".to_owned(), |device| format!("device {device}"));
+            return Err(Failure::Never(format!(
+                "the access token is of {} and {is}, not of {user} and device {device}",
+                owner.user_id
+            )));
+        }
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = [(user.clone(), vec![device.clone()])].into();
+        let answer = self.client.send(request).await.map_err(failed)?;
+        let published = answer.device_keys.get(user).and_then(|devices| devices.get(device));
+        let Some(published) = published.and_then(|keys| keys.deserialize_as_unchecked::<DeviceKeys>().ok())
+        else {
+            return Ok(());
+        };
+        let own = self.client.encryption().ed25519_key().await;
+        if published.ed25519_key().map(|key| key.to_base64()) == own {
+            return Ok(());
+        }
+        Err(Failure::Never(format!(
+            "device {device} has keys already, and they are not here; make another device, and give its id and its token"
+        )))
+    }
+
+    fn refused(&self, word: Word, cause: String) -> RunError {
+        let refusal = RunError::Refused { word, user: self.user.to_string(), cause };
+        self.conditions.raise(word, refusal.to_string());
+        refusal
     }
 
     /// The homeserver does not know our token any more. With a password the session is forgotten, so that the next
     /// start logs in anew; with a token nothing can be done here.
     pub(super) fn logged_out(&self) -> RunError {
         if matches!(self.login, Login::Token(_)) {
-            return self.refused("the access token is not valid any more; make another one".into());
+            return self
+                .refused(Word::TokenRevoked, "the access token is not valid; make another one".into());
         }
         self.conditions.raise(Word::TokenRevoked, "the homeserver ended the session of this device");
         match self.store.forget(SESSION) {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::proof::prove;
+use super::skew::Skew;
 use crate::incoming::{Incoming, Message, Origin, Trust};
 
 /// Largest event that is read, in bytes of JSON: the specification allows 64 KiB, and decrypted ones carry more.
@@ -52,6 +53,7 @@ pub(super) async fn receive(
     client: &Client,
     own: &UserId,
     room: &RoomId,
+    skew: &Skew,
     event: &TimelineEvent,
 ) -> Option<Incoming> {
     let text = event.raw().json().get();
@@ -62,7 +64,8 @@ pub(super) async fn receive(
             Wrapping::Undecryptable(utd_info.session_id.as_deref())
         }
     };
-    let envelope = open(text)?;
+    let mut envelope = open(text)?;
+    envelope.origin_server_ts = skew.ours(envelope.origin_server_ts);
     let trust = prove(client, &envelope.sender, event.encryption_info().map(AsRef::as_ref)).await;
     read(own, room, envelope, wrapping, trust)
 }

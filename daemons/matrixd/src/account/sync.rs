@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::backoff::{Backoff, chance};
-use super::failure::Failure;
+use super::failure::{Failure, foreign};
 use super::login::RunError;
 use super::{Account, Phase};
 use crate::store::{Arrival, Inbox, StoreError};
@@ -147,6 +147,7 @@ impl Account {
             Trouble::Homeserver(Failure::Later { cause, retry_after: None }) => {
                 (Word::HomeserverAway, format!("cannot reach the homeserver: {cause}"), None)
             }
+            Trouble::Homeserver(Failure::Foreign(cause)) => (Word::HomeserverUntrusted, foreign(cause), None),
             Trouble::Homeserver(Failure::LoggedOut { .. }) => return None,
             Trouble::Homeserver(Failure::Never(cause)) => {
                 (Word::SyncFailing, format!("the homeserver refuses to sync: {cause}"), None)
@@ -158,7 +159,13 @@ impl Account {
     }
 
     fn is_well(&self) {
-        for word in [Word::RateLimited, Word::HomeserverAway, Word::SyncFailing, Word::StoreUnusable] {
+        for word in [
+            Word::RateLimited,
+            Word::HomeserverAway,
+            Word::HomeserverUntrusted,
+            Word::SyncFailing,
+            Word::StoreUnusable,
+        ] {
             self.conditions.clear(word);
         }
     }

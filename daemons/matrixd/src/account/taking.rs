@@ -3,13 +3,12 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use matrix_sdk::Room;
 use matrix_sdk::deserialized_responses::{TimelineEvent, TimelineEventKind};
-use matrix_sdk::ruma::events::room::member::MembershipState;
-use matrix_sdk::ruma::{OwnedRoomId, UserId};
+use matrix_sdk::ruma::UserId;
 
 use super::failure::Failure;
-use super::rooms::{Admission, admit, may_be_clear};
+use super::rooms::{Admission, admit};
 use super::sync::{Pending, Trouble, now_ms};
-use super::{Account, invitation, original, receiving};
+use super::{Account, Phase, invitation, original, receiving};
 use crate::authorship::{Standing, standing};
 use crate::incoming::Incoming;
 use crate::store::{Arrival, Inbox};
@@ -40,6 +39,10 @@ impl Account {
                 }
                 let timeline = &update.timeline;
                 let is_known = pending.joined.contains(id);
+                // With the first sync comes what was said before, and with it the time of then.
+                if *self.phase.borrow() == Phase::Synced {
+                    self.skew.learn(&self.user, &timeline.events, now_ms());
+                }
                 if is_known && timeline.limited {
                     self.fill(inbox, &room, taken, timeline.prev_batch.as_deref()).await?;
                 }
@@ -58,36 +61,14 @@ impl Account {
             }
         }
         inbox.take(&events, &response.next_batch, now_ms())?;
+        self.note_spoken(&events).await;
+        self.look_again().await;
         self.settle_rooms();
         if pending.is_anew || !response.rooms.is_empty() || self.owner_room.borrow().is_none() {
             let found = self.find_owner_room().await;
             self.owner_room.send_if_modified(|known| std::mem::replace(known, found.clone()) != found);
         }
         Ok(())
-    }
-
-    async fn find_owner_room(&self) -> Option<OwnedRoomId> {
-        let mut rooms = self.client.joined_rooms();
-        rooms.sort_by_key(|room| (room.joined_members_count(), room.room_id().to_owned()));
-        for room in rooms {
-            let id = room.room_id();
-            let is_ours = admit(&self.config, id, room.encryption_state().is_encrypted()) == Admission::Talk;
-            if !is_ours
-                || may_be_clear(&self.config, id)
-                || self.config.audit_room.as_deref() == Some(id.as_str())
-            {
-                continue;
-            }
-            for owner in
-                self.config.owners.iter().filter_map(|owner| <&UserId>::try_from(owner.as_str()).ok())
-            {
-                let member = room.get_member(owner).await.ok().flatten();
-                if member.is_some_and(|member| *member.membership() == MembershipState::Join) {
-                    return Some(id.to_owned());
-                }
-            }
-        }
-        None
     }
 
     /// What events of a room say, in their order.
@@ -106,7 +87,7 @@ impl Account {
         room: &Room,
         event: &TimelineEvent,
     ) -> Result<Option<Arrival>, Failure> {
-        let read = receiving::receive(&self.client, &self.user, room.room_id(), event).await;
+        let read = receiving::receive(&self.client, &self.user, room.room_id(), &self.skew, event).await;
         let Some(incoming) = read else { return Ok(None) };
         let origin = incoming.origin();
         let is_sealed = matches!(event.kind, TimelineEventKind::Decrypted(_));
@@ -115,7 +96,7 @@ impl Account {
             return Ok(Some(Arrival { incoming, seal: None }));
         }
         let Some((opened, seal)) = original::original(room, &origin.event).await? else { return Ok(None) };
-        let read = receiving::receive(&self.client, &self.user, room.room_id(), &opened).await;
+        let read = receiving::receive(&self.client, &self.user, room.room_id(), &self.skew, &opened).await;
         // The homeserver answers with what it likes; only the event that was asked for counts.
         let read = read.filter(|read| read.origin().event == origin.event);
         Ok(read.map(|incoming| {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use super::rooms::may_be_clear;
-use super::{Account, Phase, download, sending};
+use super::{Account, Phase, company, download, sending};
 use crate::homeserver::{Homeserver, SendError};
 use crate::outgoing::Outgoing;
 
@@ -24,6 +24,10 @@ impl Homeserver for Account {
         outgoing: &'a Outgoing,
     ) -> BoxFuture<'a, Result<OwnedEventId, SendError>> {
         async move { self.dispatch(room, transaction, outgoing).await.map_err(|failure| failure.sending(room)) }.boxed()
+    }
+
+    fn held<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Option<String>> {
+        self.why_held(room).boxed()
     }
 
     fn typing<'a>(&'a self, room: &'a RoomId, is_typing: bool) -> BoxFuture<'a, ()> {
@@ -77,11 +81,17 @@ impl Account {
             Outgoing::Edit { target, text } => ("m.room.message", sending::edit(target, text)),
             Outgoing::Reaction { target, key } => ("m.reaction", sending::reaction(target, key)),
             Outgoing::Attachment { name, mime, content, thread } => {
+                if is_encrypted {
+                    self.in_good_company(&room).await?;
+                }
                 let source = self.upload(mime, content, is_encrypted).await?;
                 let file = sending::file(name, mime, content.len(), source, thread.as_ref());
                 ("m.room.message", file)
             }
             Outgoing::Redaction { target, reason } => {
+                if is_encrypted {
+                    self.in_good_company(&room).await?;
+                }
                 let redacted = room.redact(target, reason.as_deref(), Some(transaction)).await;
                 return redacted.map(|answer| answer.event_id).map_err(|error| Failure::of_http(&error));
             }
@@ -90,8 +100,24 @@ impl Account {
         if length > sending::LARGEST {
             return Err(Failure::Never(format!("it is too large: {length} bytes")));
         }
+        if is_encrypted {
+            self.in_good_company(&room).await?;
+        }
         let sent = room.send_raw(kind, content).with_transaction_id(&transaction).await;
+        // A reaction needs no key.
+        if is_encrypted && kind != "m.reaction" {
+            self.look_behind(&room).await;
+        }
         sent.map(|sent| sent.response.event_id).map_err(|error| Failure::of(&error))
+    }
+
+    /// Nothing goes where somebody would hear it who is on no list.
+    async fn in_good_company(&self, room: &Room) -> Result<(), Failure> {
+        let strangers = self.look(room).await?;
+        if strangers.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Later { cause: company::cause(&strangers), retry_after: None })
     }
 
     fn room(&self, id: &RoomId) -> Result<Room, Failure> {

@@ -59,7 +59,7 @@ impl Heading for Fixed {
 }
 
 #[derive(Default)]
-struct Posted(Mutex<Vec<(String, Outgoing)>>);
+struct Posted(Mutex<Vec<(String, Outgoing)>>, Mutex<Vec<String>>);
 
 impl Post for Posted {
     fn queue(
@@ -70,6 +70,11 @@ impl Post for Posted {
         _: Option<u64>,
     ) -> Result<(), StoreError> {
         self.0.lock().unwrap().push((transaction.to_owned(), outgoing));
+        Ok(())
+    }
+
+    fn hurry(&self, room: &RoomId) -> Result<(), StoreError> {
+        self.1.lock().unwrap().push(room.to_string());
         Ok(())
     }
 
@@ -114,6 +119,7 @@ async fn the_last_anchor_is_posted_and_keeps_nobody_from_stopping() {
     anchors.close(0).await;
     assert_eq!(began.elapsed().as_secs(), LAST.as_secs());
     assert_eq!(posted.0.lock().unwrap().len(), 1);
+    assert_eq!(*posted.1.lock().unwrap(), ["!audit:home.org"], "nothing that waits is before it");
     anchors.close(1).await;
     assert_eq!(began.elapsed().as_secs(), LAST.as_secs(), "nothing is new");
 }

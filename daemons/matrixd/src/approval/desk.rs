@@ -129,19 +129,36 @@ impl Desk {
             }
         };
         let is_same = |prompt: &&Prompt| prompt.digest == shown.digest && prompt.seen == shown.seen;
-        if let Some(prompt) = open.iter().find(is_same) {
-            return self.send(prompt, &shown, is_whole);
-        }
-        let Some(place) = self.place(approval) else {
-            tracing::warn!("{} is not asked: there is no encrypted room for it", approval.id);
-            return Ok(());
+        let same = open.iter().find(is_same);
+        let place = match same {
+            // It stands in its room, or may arrive there at any time.
+            Some(prompt) if prompt.event.is_some() || self.rooms.is_open(&prompt.place.room).await => None,
+            // It is held for as long as somebody is there; perhaps it can be asked elsewhere.
+            Some(prompt) => self.place(approval).await.filter(|place| place.room != prompt.place.room),
+            None => self.place(approval).await,
+        };
+        let place = match (place, same) {
+            (Some(place), _) => place,
+            (None, Some(prompt)) => return self.send(prompt, &shown, is_whole),
+            (None, None) => {
+                let id = &approval.id;
+                tracing::warn!(
+                    "{id} is not asked yet: there is no encrypted room in which nobody else would hear it"
+                );
+                return Ok(());
+            }
         };
         let in_file = !is_whole || !rendering::fits(&shown);
         let prompt = Prompt::new(&shown, place, self.code()?, in_file, self.now_ms());
         self.book.keep(&prompt)?;
         self.send(&prompt, &shown, is_whole)?;
         for old in open {
-            self.end(&old, End::Replaced, "asked anew below: it looks different by now".to_owned()).await?;
+            let ending = if old.place.room == prompt.place.room {
+                "asked anew below: it looks different by now"
+            } else {
+                "asked elsewhere: somebody else would have heard it here"
+            };
+            self.end(&old, End::Replaced, ending.to_owned()).await?;
         }
         Ok(())
     }
@@ -161,12 +178,17 @@ impl Desk {
         }
     }
 
-    /// Where a question goes: the room of its session, or else the owner's.
-    fn place(&self, approval: &Approval) -> Option<Place> {
+    /// Where a question goes: the room of its session, or else the owner's; none where neither is encrypted and without
+    /// anybody of no list.
+    async fn place(&self, approval: &Approval) -> Option<Place> {
         let own = self.rooms.of(&approval.session);
-        let owner = || self.rooms.of_owner().map(|room| Place { room, thread: None, is_own: false });
-        let is_fit = |place: &Place| self.rooms.is_encrypted(&place.room);
-        own.filter(is_fit).or_else(|| owner().filter(is_fit))
+        let owner = self.rooms.of_owner().map(|room| Place { room, thread: None, is_own: false });
+        for place in [own, owner].into_iter().flatten() {
+            if self.rooms.is_encrypted(&place.room) && self.rooms.is_open(&place.room).await {
+                return Some(place);
+            }
+        }
+        None
     }
 
     /// A code that no open prompt has.

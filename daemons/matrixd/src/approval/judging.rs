@@ -301,7 +301,9 @@ impl Judge {
 fn fresh(prompt: &Prompt, attempt: &Attempt<'_>, now_ms: u64) -> Result<(), Refusal> {
     prompt.end.map_or(Ok(()), |end| Err(Refusal::Ended(end)))?;
     demand(now_ms < prompt.expires_ms, Refusal::Expired)?;
-    demand(attempt.origin.sent_ms.saturating_add(SKEW_MS) >= prompt.asked_ms, Refusal::Older)?;
+    // What is asked in the future was asked before our clock was put back.
+    let asked_ms = prompt.asked_ms.min(now_ms);
+    demand(attempt.origin.sent_ms.saturating_add(SKEW_MS) >= asked_ms, Refusal::Older)?;
     demand(!matches!(attempt.deed, Deed::Edited { .. }), Refusal::Edited)?;
     let is_again = attempt.was_taken_back && matches!(attempt.deed, Deed::Reaction { .. });
     demand(!is_again, Refusal::TakenBack)

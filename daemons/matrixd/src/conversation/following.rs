@@ -49,9 +49,11 @@ impl Talk {
         let mut is_streaming = true;
         let mut edits = 0;
         let finished = loop {
-            // The first words of an answer must not overtake the last ones of the answer before it.
+            // The first words of an answer must not overtake the last ones of the answer before it; and where nothing may be
+            // said now it is not known to have been tried.
+            let room = &exchange.message.origin.room;
             let is_held = matches!(exchange.shown, Shown::Nothing)
-                && self.means.outbox.is_busy(&exchange.message.origin.room)?;
+                && (self.means.outbox.is_busy(room)? || self.means.homeserver.held(room).await.is_some());
             if sending.is_none()
                 && !is_held
                 && let Some((step, markdown)) = showing.step(began.elapsed())
@@ -193,7 +195,7 @@ impl Talk {
         };
         let given = self.fetched(number, &exchange, session, finished).await?;
         if let Some(lost) = given.lost() {
-            if self.means.outbox.knows(&transaction(number, &exchange, "final"))? {
+            if self.means.outbox.is_known(&transaction(number, &exchange, "final"))? {
                 // The answer is on its way since before a restart, and does not say it.
                 self.tell(number, &exchange, "lost", &lost)?;
             } else {

@@ -58,7 +58,7 @@ impl Talk {
         let files: Vec<&GivenFile> = finished.calls.iter().flat_map(|call| &call.files).collect();
         let mut given = Given { ready: Vec::new(), gone: Vec::new(), count: files.len() };
         for (index, file) in files.into_iter().enumerate() {
-            if self.means.outbox.knows(&transaction(number, exchange, &name(index)))? {
+            if self.means.outbox.is_known(&transaction(number, exchange, &name(index)))? {
                 continue;
             }
             match self.fetch(session, &file.id).await {

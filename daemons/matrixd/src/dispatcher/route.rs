@@ -28,7 +28,7 @@ pub enum Route {
     Unheard,
     /// It cannot be read: the room is told once, and it waits for its key.
     Undecryptable,
-    /// To who judges answers.
+    /// To who judges answers; a redaction that was about none goes on to the agent.
     Answer,
     /// To who carries out commands.
     Command,
@@ -50,7 +50,12 @@ pub fn route(incoming: &Incoming, standing: Standing, prompts: &dyn Prompts) -> 
             let is_near = || standing != Standing::Stranger && prompts.waits_in(room);
             if prompts.concerns(room, target) || is_near() { Route::Answer } else { Route::Unheard }
         }
-        Incoming::Redaction { target, .. } => heard(prompts.concerns(room, target), standing),
+        // An answer is not known as one before it is judged, so while a question waits a redaction goes behind what came
+        // before it; the agent gets it after that, unless it was about an answer.
+        Incoming::Redaction { target, .. } => {
+            let is_near = || standing != Standing::Stranger && prompts.waits_in(room);
+            heard(prompts.concerns(room, target) || is_near(), standing)
+        }
         Incoming::Edit { target, text, .. } => {
             heard(prompts.concerns(room, target) || prompts.reads_as_answer(room, unmarked(text)), standing)
         }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use matrix_sdk::ruma::OwnedEventId;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinSet};
 
@@ -19,6 +20,8 @@ use crate::store::posts::Head;
 
 /// Most rooms that are sent to at one time.
 const MOST_AT_ONCE: usize = 8;
+/// How soon is looked again whether what may not be said in a room now may be said.
+const WHILE_HELD: Duration = Duration::from_secs(5);
 /// How soon the database is asked again when it failed.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 /// How long to sleep when nothing is to be done; a new post wakes earlier.
@@ -40,7 +43,15 @@ pub async fn run(outbox: Outbox, homeserver: Arc<dyn Homeserver>) {
 /// One attempt as it went.
 struct Attempt {
     head: Head,
-    result: Result<Result<matrix_sdk::ruma::OwnedEventId, SendError>, StoreError>,
+    result: Result<Ended, StoreError>,
+}
+
+/// How an attempt ended.
+enum Ended {
+    /// The homeserver was asked, and answered this.
+    Tried(Result<OwnedEventId, SendError>),
+    /// Nothing may be said in the room now, for this reason; the post was not even looked at.
+    Held(String),
 }
 
 struct Courier {
@@ -88,8 +99,11 @@ impl Courier {
                 sleep = Duration::ZERO;
                 continue;
             }
-            let due_ms = head.due_ms.max(self.paused_until_ms);
-            if due_ms > now_ms {
+            // Nobody waits for longer than that: what is further ahead was said by a clock that has gone back since.
+            let latest_ms = later(now_ms, backoff::LONGEST_ASKED);
+            let due_ms =
+                [head.due_ms, self.paused_until_ms].into_iter().filter(|due| *due <= latest_ms).max();
+            if let Some(due_ms) = due_ms.filter(|due| *due > now_ms) {
                 // At its end it expires, should it still be put off then.
                 sleep = sleep.min(between(now_ms, due_ms.min(head.expires_ms)));
             } else if self.under_way.len() < MOST_AT_ONCE {
@@ -131,21 +145,30 @@ impl Courier {
 
     fn ended(&mut self, Attempt { head, result }: &Attempt) {
         match result {
-            Ok(Ok(event)) => self.settle(head, &Delivery::Sent(event.clone())),
-            Ok(Err(error @ SendError::Later { retry_after, .. })) => {
+            Ok(Ended::Held(cause)) => self.hold(head, cause),
+            Ok(Ended::Tried(Ok(event))) => self.settle(head, &Delivery::Sent(event.clone())),
+            Ok(Ended::Tried(Err(error @ SendError::Later { retry_after, .. }))) => {
                 if let Some(asked) = retry_after {
                     let asked = (*asked).min(backoff::LONGEST_ASKED);
                     self.paused_until_ms = self.paused_until_ms.max(later(self.outbox.clock.now_ms(), asked));
                 }
                 self.put_off(head, &error.to_string(), *retry_after);
             }
-            Ok(Err(error @ SendError::Never { .. })) => {
+            Ok(Ended::Tried(Err(error @ SendError::Never { .. }))) => {
                 self.settle(head, &Delivery::Failed(error.to_string()));
             }
             Err(error @ StoreError::Damaged { .. }) => {
                 self.settle(head, &Delivery::Failed(error.to_string()));
             }
             Err(error) => self.put_off(head, &error.to_string(), None),
+        }
+    }
+
+    /// It stays where it is, as long as it may not be said; that is no failed attempt.
+    fn hold(&self, head: &Head, cause: &str) {
+        let due_ms = later(self.outbox.clock.now_ms(), WHILE_HELD);
+        if let Err(error) = self.outbox.posts.put_off(head.seq, due_ms, cause) {
+            tracing::error!("{error}");
         }
     }
 
@@ -175,11 +198,14 @@ async fn attempt(
     homeserver: &dyn Homeserver,
     files: &Semaphore,
     head: &Head,
-) -> Result<Result<matrix_sdk::ruma::OwnedEventId, SendError>, StoreError> {
+) -> Result<Ended, StoreError> {
+    if let Some(cause) = homeserver.held(&head.room).await {
+        return Ok(Ended::Held(cause));
+    }
     // The semaphore is never closed; without a permit it would only be less polite to the memory.
     let _file = if outbox.posts.has_content(head.seq)? { files.acquire().await.ok() } else { None };
     let outgoing = outbox.posts.begin(head)?;
-    Ok(homeserver.send(&head.room, &head.transaction, &outgoing).await)
+    Ok(Ended::Tried(homeserver.send(&head.room, &head.transaction, &outgoing).await))
 }
 
 fn later(now_ms: i64, delay: Duration) -> i64 {

@@ -120,9 +120,22 @@ impl Outbox {
         if self.posts.is_known(transaction)? { self.follow(transaction).map(Some) } else { Ok(None) }
     }
 
-    /// Whether a post of this name was queued, also before a restart.
-    pub fn knows(&self, transaction: &str) -> Result<bool, StoreError> {
+    /// Whether a post with this transaction id was queued in the last week.
+    pub fn is_known(&self, transaction: &str) -> Result<bool, StoreError> {
         self.posts.is_known(transaction)
+    }
+
+    /// What of a room waits for another attempt is tried at once: what was in its way may be gone, or there may be no
+    /// time. What the homeserver itself asked to wait for still waits.
+    pub fn hurry(&self, room: &RoomId) -> Result<(), StoreError> {
+        self.posts.hurry(room)?;
+        self.shared.queued.notify_one();
+        Ok(())
+    }
+
+    /// The time by which posts are sent, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// Whether a room has posts that have not arrived: what is sent beside the outbox would overtake them.

@@ -1,5 +1,5 @@
-//! Dead letters: encrypted events whose key is not here. The room is told once for each lost key; when the key comes
-//! at last, the event is read and comes in as if it were new.
+//! Dead letters: encrypted events whose key is not here. The room is told once for each lost key, and once an hour for
+//! each sender; when the key comes at last, the event is read and comes in as if it were new.
 //!
 //! Only the names of the events are kept: the homeserver has them, and gives them again when the key is here.
 
@@ -13,6 +13,7 @@ use crate::incoming::Origin;
 
 /// Most that are kept; of more the oldest are forgotten.
 const MOST: u32 = 10_000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// An event that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,15 +41,10 @@ pub struct LostKey<'a> {
     pub session: Option<&'a str>,
 }
 
-impl LostKey<'_> {
-    /// A name for what is sent about it, always the same.
-    pub fn name(&self) -> String {
-        let digest = Sha256::new_with_prefix(self.room)
-            .chain_update([0])
-            .chain_update(self.session.unwrap_or_default())
-            .finalize();
-        format!("lost-key-{}", hex::encode(digest))
-    }
+/// A name for what is sent about the lost keys of somebody: the same for a whole hour, whatever keys these are. As a
+/// transaction id it is sent once, so that who makes up keys makes us write no more than one message an hour.
+pub fn notice_name(whose: &str, now_ms: i64) -> String {
+    format!("lost-key-{}-{}", now_ms.div_euclid(HOUR_MS), hex::encode(Sha256::digest(whose)))
 }
 
 /// The dead letters of a store.

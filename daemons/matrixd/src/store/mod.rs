@@ -31,7 +31,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use dead_letters::{DeadLetter, DeadLetters, LostKey};
+pub use dead_letters::{DeadLetter, DeadLetters, LostKey, notice_name};
 pub use error::StoreError;
 pub use inbox::{Inbox, Taken, Waiting};
 pub use places::{Place, Places, renewed, session_name};

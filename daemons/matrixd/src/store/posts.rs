@@ -225,6 +225,16 @@ impl Posts {
         })
     }
 
+    /// What waits in a room for another attempt is due now.
+    pub(crate) fn hurry(&self, room: &RoomId) -> Result<(), StoreError> {
+        self.store.transact_lightly(|database| {
+            database
+                .prepare_cached("UPDATE post SET due_ms = 0 WHERE room = ?1 AND state = 'queued'")?
+                .execute([room.as_str()])?;
+            Ok(())
+        })
+    }
+
     /// It is settled; its content is forgotten.
     pub(crate) fn settle(&self, seq: i64, delivery: &Delivery, now_ms: i64) -> Result<(), StoreError> {
         let (state, event, cause) = match delivery {

@@ -22,6 +22,8 @@ pub enum Word {
     TokenRevoked,
     /// The homeserver does not answer.
     HomeserverAway,
+    /// Who answers cannot show by its certificate that it is the homeserver.
+    HomeserverUntrusted,
     /// The homeserver answers what cannot be used.
     SyncFailing,
     /// The homeserver wants us to wait.
@@ -46,6 +48,8 @@ pub enum Word {
     OwnerUnverified,
     /// An owner's identity was verified and is another one now.
     OwnerChanged,
+    /// Somebody of no list is in an encrypted room, so nothing is said there.
+    StrangerInRoom,
     /// Messages wait that cannot be read.
     DeadLetters,
     /// What must be sent could not be sent.
@@ -64,6 +68,7 @@ impl Word {
                 | Self::LoginRefused
                 | Self::TokenRevoked
                 | Self::HomeserverAway
+                | Self::HomeserverUntrusted
                 | Self::StoreUnusable
         )
     }

@@ -109,6 +109,9 @@ impl Trust {
             status.recovery_key = "changing";
         }
         status.conditions = self.conditions().list();
+        // What is signed here by an identity that the homeserver did not take is signed for nobody.
+        let is_refused = |word| matches!(word, Word::IdentityMissing | Word::PasswordNeeded);
+        status.signed &= !status.conditions.iter().any(|condition| is_refused(condition.word));
         status.connected = !status.conditions.iter().any(|condition| Word::silences(condition.word));
         status.ok = status.conditions.is_empty();
         Ok(status)

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::config::reader::Table;
+use crate::diagnostic::Diagnostic;
 use crate::observation::Author;
 
 mod id;
@@ -20,6 +21,8 @@ pub struct Matrixd {
     pub user: Option<String>,
     /// The device id that belongs to a token; required with one.
     pub device: Option<String>,
+    /// The mistake that its absence is, with its place, where the credential turns out to be a token.
+    pub no_device: Option<Box<Diagnostic>>,
     /// How the device is called in people's lists of devices.
     pub device_name: String,
     /// Who may approve and command; empty means nobody.
@@ -32,7 +35,8 @@ pub struct Matrixd {
     pub rooms: Vec<String>,
     /// Rooms, by id, that need not be encrypted. Nothing is approved in them.
     pub unencrypted_rooms: Vec<String>,
-    /// Where questions of unattended jobs go; none means the first room of an owner.
+    /// Where questions of unattended jobs go; none means one with nobody but owners in it,
+    /// in which one of them spoke from a verified device.
     pub owner_room: Option<String>,
     /// Where the anchors of the record are posted; none means nowhere.
     pub audit_room: Option<String>,
@@ -48,6 +52,7 @@ impl Default for Matrixd {
             homeserver: None,
             user: None,
             device: None,
+            no_device: None,
             device_name: "Testudo".to_owned(),
             owners: Vec::new(),
             members: Vec::new(),
@@ -64,10 +69,11 @@ impl Default for Matrixd {
 
 impl Matrixd {
     pub(super) fn read(table: &Table<'_>) -> Self {
-        let config = Self {
+        let mut config = Self {
             homeserver: table.string("homeserver"),
             user: table.string("user"),
             device: table.string("device"),
+            no_device: None,
             device_name: table.string("device_name").unwrap_or_else(|| "Testudo".to_owned()),
             owners: table.strings("owners").unwrap_or_default(),
             members: table.strings("members").unwrap_or_default(),
@@ -83,6 +89,10 @@ impl Matrixd {
         config.check_people(table);
         config.check_rooms(table);
         table.finish();
+        if config.device.is_none() && config.user.is_some() {
+            let remedy = "the credential matrix-token needs the id of the device that it belongs to";
+            config.no_device = Some(Box::new(table.missing("device", remedy)));
+        }
         config
     }
 

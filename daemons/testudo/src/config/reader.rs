@@ -195,6 +195,12 @@ impl<'d> Table<'d> {
         self.document.note(Severity::Error, self.span.clone(), format!("`{key}` is missing: {remedy}"));
     }
 
+    /// What [`Self::require`] would note, for who finds out only later that `key` is needed.
+    pub fn missing(&self, key: &str, remedy: &str) -> Diagnostic {
+        let message = format!("`{key}` is missing: {remedy}");
+        Diagnostic::at(Severity::Error, self.document.file, self.document.text, self.span.clone(), message)
+    }
+
     /// Notes that the value at `key` cannot be.
     pub fn refuse(&self, key: &'static str, why: &str) {
         let span = self.value(key).map_or_else(|| self.span.clone(), |value| value.value.span());

@@ -14,9 +14,9 @@ pub(super) const HELP: &str = "\
 JSON: {user, device, fingerprint, homeserver, connected, ok, conditions:[{word, text}], signed, backup, recovery_key,
 owners:[{user, identity}], verifications, rooms}; recovery_key is absent, changing, unshown or shown, identity is
 unknown, unverified, verified or changed. A word never changes its meaning: not-configured, not-logged-in,
-login-refused, token-revoked, homeserver-away, sync-failing, rate-limited, identity-missing, password-needed,
-recovery-key-needed, recovery-key-stale, recovery-key-unshown, recovery-unsettled, backup-missing, device-unsigned,
-owner-unverified, owner-changed, dead-letters, outbox-failing, store-unusable.
+login-refused, token-revoked, homeserver-away, homeserver-untrusted, sync-failing, rate-limited, identity-missing,
+password-needed, recovery-key-needed, recovery-key-stale, recovery-key-unshown, recovery-unsettled, backup-missing,
+device-unsigned, owner-unverified, owner-changed, stranger-in-room, dead-letters, outbox-failing, store-unusable.
 Exit status: 1 when nobody can be talked with.
 
 Example: testudoctl matrix status";

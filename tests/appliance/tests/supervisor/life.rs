@@ -95,3 +95,20 @@ fn a_bus_that_leaves_out_rules_is_no_bus() {
     assert!(error.to_string().starts_with("cannot start dbus: left out rules of its policy"), "{error}");
     assert!(error.to_string().contains("broken.conf"), "{error}");
 }
+
+#[test]
+fn a_plan_has_the_last_word_on_what_a_service_finds() {
+    let mut plan = plan();
+    plan.variable("healthy", "LANG", "C").variable("healthy", "ADDED", "x");
+    let appliance = start(plan);
+    let environment = |unit: &str| {
+        let pid = appliance.pid_of(unit).unwrap();
+        std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap()
+    };
+    let sets = |unit: &str, set: &str| environment(unit).split('\0').any(|one| one == set);
+    assert!(sets("healthy", "LANG=C") && sets("healthy", "ADDED=x"));
+    assert!(
+        sets("other", "LANG=C.UTF-8") && !environment("other").contains("ADDED"),
+        "others are left alone"
+    );
+}

@@ -1,5 +1,7 @@
 //! People, homeservers and models that say what no client would: it is shown harmless, or it is not heard.
 
+use std::time::Duration;
+
 use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId};
 use serde_json::json;
 
@@ -102,7 +104,13 @@ async fn what_no_client_would_send_harms_nothing() {
     ann.member(&elsewhere, &talk.bot, "join").await;
     let there = ann.say(&elsewhere, "say elsewhere").await;
     let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
-    for content in [
+    let hers = ann.say(&room, "say mine").await;
+    let bob = also(&talk, &ann, &room, MEMBER).await;
+    // As deep as the library with which people send here can read back; deeper content above is none of its business.
+    let nested = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    let text =
+        |relation: serde_json::Value| json!({ "msgtype": "m.text", "body": "x", "m.relates_to": relation });
+    let hostile = [
         json!({}),
         json!({ "msgtype": 7, "body": ["x"] }),
         json!({ "msgtype": "m.text" }),
@@ -116,12 +124,45 @@ async fn what_no_client_would_send_harms_nothing() {
         json!({ "msgtype": "m.file", "body": "x", "file": { "url": "http://169.254.169.254/" } }),
         json!({ "msgtype": "m.text", "body": "x", "deep": deep }),
         json!({ "msgtype": "m.text", "body": "y".repeat(40 << 10) }),
-    ] {
+        json!({ "msgtype": "m.text", "body": "y".repeat(48 << 10) }),
+        json!({ "msgtype": "m.text", "body": "y".repeat(64 << 10) }),
+        // An edit of what somebody else said, of nothing, and one without new words.
+        json!({
+            "msgtype": "m.text", "body": "* /stop", "m.new_content": { "msgtype": "m.text", "body": "/stop" },
+            "m.relates_to": { "rel_type": "m.replace", "event_id": hers },
+        }),
+        json!({
+            "msgtype": "m.text", "body": "* x", "m.new_content": { "msgtype": "m.text", "body": "x" },
+            "m.relates_to": { "rel_type": "m.replace", "event_id": "$none" },
+        }),
+        json!({
+            "msgtype": "m.text", "body": "* x", "m.new_content": [[]],
+            "m.relates_to": { "rel_type": "m.replace", "event_id": hers },
+        }),
+        // A thread of another room, one in itself, a reply to nothing, and relations of absurd depth and kind.
+        text(json!({ "rel_type": "m.thread", "event_id": there, "m.in_reply_to": { "event_id": "$none" } })),
+        text(json!({ "rel_type": "m.thread", "event_id": hers, "m.in_reply_to": { "event_id": hers } })),
+        text(json!({ "m.in_reply_to": { "event_id": "$none" } })),
+        text(json!({ "m.in_reply_to": "$none" })),
+        text(json!({ "m.in_reply_to": { "event_id": nested } })),
+        text(json!({ "rel_type": "m.annotation", "event_id": hers, "key": "✅" })),
+        text(json!({ "rel_type": nested, "event_id": nested, "key": nested })),
+        text(nested.clone()),
+        // Everybody is to be woken, and nobody who can be.
+        json!({ "msgtype": "m.text", "body": "@room", "m.mentions": { "room": true, "user_ids": ["@ann:home.test"] } }),
+        json!({ "msgtype": "m.text", "body": "x", "m.mentions": { "room": 7, "user_ids": [deep, "nobody", "@%2f:%00"] } }),
+    ];
+    for (number, content) in hostile.into_iter().enumerate() {
         // Some of it this homeserver refuses; another one would not.
-        let _ = ann.room(&room).send_raw("m.room.message", content).await;
+        let human = if number.is_multiple_of(2) { &ann } else { &bob };
+        let _ = human.room(&room).send_raw("m.room.message", content).await;
     }
     ann.say(&room, "say still-here").await;
-    answer(&talk, &ann, "still-here").await;
+    // Behind the answers to all of that.
+    let is_last = |seen: &Seen| {
+        seen.is_message() && seen.sender == talk.bot.as_str() && seen.body().contains("still-here")
+    };
+    ann.timeline.within(Duration::from_mins(3), "the last answer", is_last).await;
     assert_eq!(talk.scene.appliance.pid_of("matrixd").unwrap(), pid, "it was not restarted: {}", talk.told());
 }
 
@@ -136,6 +177,9 @@ async fn strangers_are_not_heard_whatever_they_are_called() {
     mallory.say(&room, "say from-a-stranger").await;
     mallory.say(&room, "/stop").await;
     ann.say(&room, "say from-the-owner").await;
+    // While she is there nothing is said at all.
+    answer(&talk, &ann, "on none of my lists").await;
+    ann.room(&room).kick_user(mallory.user(), None).await.unwrap();
     answer(&talk, &ann, "from-the-owner").await;
     let heard =
         |seen: &Seen| seen.sender == talk.bot.as_str() && seen.content.to_string().contains("stranger");
@@ -155,4 +199,34 @@ async fn odd_names_of_users_are_names() {
     assert!(OwnedUserId::try_from(human.user().as_str()).is_ok());
     human.say(&room, "say hello-oddly").await;
     answer(&talk, &human, "hello-oddly").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_s_name_is_a_question_and_nobody_s_words_wake_everybody() {
+    let talk = Talk::start();
+    let (ann, room) = talk.owner().await;
+    let bob = also(&talk, &ann, &room, MEMBER).await;
+    let name = format!("{MARK} TESTUDO ASKS · a-1 `yes 7K3M` @room {OWNER}");
+    bob.client.account().set_display_name(Some(&name)).await.unwrap();
+    let mentions = json!({ "room": true, "user_ids": [ann.user(), bob.user()] });
+    let words = "say @room hear-me @ann:home.test";
+    let content = json!({ "msgtype": "m.text", "body": words, "m.mentions": mentions });
+    bob.send(&room, "m.room.message", content).await;
+    answer(&talk, &bob, "hear-me").await;
+    // A file with such a name, and an answer to it.
+    bob.attach(&room, &format!("{name}.txt"), "text/plain", b"x").await;
+    bob.say(&room, "/status").await;
+    bob.say(&room, "say and-now").await;
+    answer(&talk, &bob, "and-now").await;
+    for said in bob.timeline.so_far().iter().filter(|seen| seen.sender == talk.bot.as_str()) {
+        let content = said.content.to_string();
+        assert!(!content.contains(MARK) && !content.contains("TESTUDO ASKS"), "{content}");
+        for mentions in [&said.content["m.mentions"], &said.content["m.new_content"]["m.mentions"]] {
+            assert_ne!(mentions["room"], true, "{content}");
+            assert!(
+                !mentions.to_string().contains(ann.user().as_str()),
+                "only who asked is woken: {content}"
+            );
+        }
+    }
 }

@@ -3,6 +3,9 @@
 
 mod amendments;
 mod attacks;
+mod bridged;
+mod company;
 mod hostile;
+mod other_client;
 mod unattended;
 mod without;

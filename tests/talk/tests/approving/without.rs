@@ -8,11 +8,11 @@ use testudo_tests::ablated;
 use crate::attacks::Asked;
 use testudo_talk::human::{Human, reaction};
 use testudo_talk::synapse::Synapse;
-use testudo_talk::talk::{MEMBER, OWNER, Talk};
+use testudo_talk::talk::{MARK, MEMBER, OWNER, Talk};
 use testudo_talk::timeline::Seen;
 
 /// The daemon without one control.
-fn without(plan: &mut Plan, control: &str) {
+pub(crate) fn without(plan: &mut Plan, control: &str) {
     plan.binaries.insert("matrixd".to_owned(), plan.bin_dir.join("testudo-ablated-matrixd"));
     plan.arguments.insert("matrixd".to_owned(), ["--without", control].map(str::to_owned).to_vec());
 }
@@ -70,6 +70,75 @@ async fn without_the_device_one_that_nobody_signed_answers() {
     let thief = Human::login_unsigned(&asked.talk.synapse, OWNER).await;
     thief.say(&asked.room, &asked.yes()).await;
     asked.came_through("an unsigned device");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_place_a_yes_in_another_room_answers() {
+    let asked = Asked::with("reply", |plan| without(plan, "place")).await;
+    let other = asked.ann.create_room(&[&asked.talk.bot]).await;
+    asked.ann.member(&other, &asked.talk.bot, "join").await;
+    asked.ann.say(&other, &asked.yes()).await;
+    asked.came_through("a yes in another room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_target_a_reaction_on_a_copy_answers() {
+    let asked = Asked::with("reaction", |plan| without(plan, "target")).await;
+    let bob = asked.also(MEMBER).await;
+    let copy = bob.say(&asked.room, &asked.question.body).await;
+    asked.ann.timeline.wait("the copy", |seen| seen.event == copy.as_str()).await;
+    asked.ann.react(&asked.room, copy.as_str(), "✅").await;
+    asked.came_through("a reaction on a copy");
+}
+
+/// Another code than the question's, which is one all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_with_another_code_answers_nothing_and_without_the_control_it_does() {
+    for control in [true, false] {
+        let asked = Asked::with("reply", |plan| {
+            if !control {
+                without(plan, "code");
+            }
+        })
+        .await;
+        let other = if asked.question.code == "2222" { "3333" } else { "2222" };
+        asked.ann.say(&asked.room, &format!("yes {other}")).await;
+        if control {
+            asked.ann.hears(&asked.room, "No effect").await;
+            asked.nothing_came_of_it("another code").await;
+        } else {
+            asked.came_through("another code");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_freshness_an_edited_reply_answers() {
+    let asked = Asked::with("reply", |plan| without(plan, "freshness")).await;
+    let words = asked.ann.reply(&asked.room, &asked.question.event, "let me see").await;
+    asked.ann.edit(&asked.room, words.as_str(), &asked.yes()).await;
+    asked.came_through("an edited reply");
+}
+
+/// What a model says is shown as it is; only the clients' own care is left then.
+#[tokio::test(flavor = "multi_thread")]
+async fn html_has_no_teeth_and_without_the_sanitising_all_of_them() {
+    for control in [true, false] {
+        let talk = Talk::with(Synapse::start(), "reply", |plan| {
+            if !control {
+                without(plan, "sanitising");
+            }
+        });
+        let (ann, room) = talk.owner().await;
+        ann.say(&room, "say beware **of** <script>alert(1)</script> <img src=x onerror=alert(1)> it ends")
+            .await;
+        let said = ann.hears(&room, "beware").await;
+        let html = said.content["formatted_body"].as_str().unwrap_or_default();
+        assert!(!html.contains(MARK), "{html}");
+        for tooth in ["<script", "<img"] {
+            assert_eq!(html.contains(tooth), !control, "{tooth}: {html}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

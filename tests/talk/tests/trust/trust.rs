@@ -4,7 +4,6 @@ use matrix_sdk::Client;
 use matrix_sdk::config::SyncSettings;
 use matrix_sdk::ruma::UserId;
 use serde_json::Value;
-use testudo_tests::Said;
 use tokio::task::block_in_place;
 
 use testudo_talk::human::Human;
@@ -12,24 +11,7 @@ use testudo_talk::synapse::{PASSWORD, Synapse};
 use testudo_talk::talk::{BOT, MEMBER, OWNER, Talk};
 use testudo_talk::verification::compare;
 
-/// What the operator sees of the account.
-fn status(talk: &Talk) -> Value {
-    let said = talk.operator("Status", &[]);
-    assert_eq!(said.status, 0, "{said:?}\n{}", talk.told());
-    said.json()
-}
-
-/// Waits until the account's identity is made and its recovery key can be shown.
-fn settled(talk: &Talk) {
-    talk.until("at rest", |talk| {
-        let status = status(talk);
-        status["signed"] == true && status["backup"] == true && status["recovery_key"] != "changing"
-    });
-}
-
-fn word(said: &Said) -> String {
-    said.stdout.trim().to_owned()
-}
+use crate::looking::{die, settled, state, status, word};
 
 /// The operator is told no, and why.
 fn refused(talk: &Talk, member: &str, arguments: &[&str], why: &str) {
@@ -179,9 +161,10 @@ async fn a_stranger_cannot_even_ask() {
     ann.member(&room, mallory.user(), "join").await;
     ann.member(&room, &talk.bot, "join").await;
     talk.verify(&ann).await;
-    // What the agent says, it says to her device too: it is not for want of knowing it that she is not heard.
-    ann.say(&room, "say to-everybody").await;
-    mallory.hears(&room, "to-everybody").await;
+    // The agent learns of her device as of anybody's in an encrypted room: it is not for want of knowing it that she is
+    // not heard. By what it says of her it has seen her.
+    ann.say(&room, "say to-nobody").await;
+    mallory.hears(&room, "@mallory:home.test is in this room").await;
 
     let device = status(&talk)["device"].as_str().expect("it is logged in").to_owned();
     for human in [&mallory, &ann] {
@@ -215,18 +198,6 @@ async fn a_device_that_nobody_knew_is_heard_when_it_asks_again() {
 
 /// What the operator left for a machine that lost its store, before it was ever started.
 const PASSPHRASE: &str = "correct horse battery staple";
-
-/// The state directory of the daemon.
-fn state(talk: &Talk) -> std::path::PathBuf {
-    talk.scene.appliance.state_dir().join("lib/matrixd")
-}
-
-fn die(talk: &Talk) {
-    block_in_place(|| {
-        talk.scene.appliance.kill9("matrixd").unwrap();
-        talk.scene.appliance.wait_ready("matrixd").unwrap();
-    });
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_lost_heals_without_hands() {

@@ -255,6 +255,37 @@ async fn a_question_goes_to_an_encrypted_room_or_nowhere() {
 }
 
 #[tokio::test]
+async fn where_somebody_else_would_hear_it_a_question_goes_elsewhere_or_waits() {
+    let (home, owner) = (owned_room_id!("!home:home.org"), owned_room_id!("!owner:home.org"));
+    let asked = |scene: &Scene| -> Vec<_> {
+        let is_question = |sent: &(_, Outgoing)| matches!(&sent.1, Outgoing::Text(_));
+        scene.sent().into_iter().filter(is_question).map(|(room, _)| room).collect()
+    };
+    let scene = Scene::at(Some(room()), Some(owner.clone()), Controls::all());
+    *scene.closed.lock().unwrap() = vec![home.clone(), owner.clone()];
+    scene.asked(&approval()).await;
+    assert!(asked(&scene).is_empty(), "neither room is fit");
+    *scene.closed.lock().unwrap() = vec![home.clone()];
+    scene.asked(&approval()).await;
+    assert_eq!(asked(&scene), std::slice::from_ref(&owner));
+
+    // It was on its way to its own room when somebody came there.
+    let scene = Scene::at(Some(room()), Some(owner.clone()), Controls::all());
+    scene.asked(&approval()).await;
+    *scene.closed.lock().unwrap() = vec![home.clone()];
+    scene.asked(&approval()).await;
+    scene.asked(&approval()).await;
+    assert_eq!(asked(&scene), [home.clone(), owner.clone()], "asked again, once");
+    // It stood in its own room when somebody came there.
+    let scene = Scene::at(Some(room()), Some(owner), Controls::all());
+    scene.asked(&approval()).await;
+    scene.deliver(".ask").await;
+    *scene.closed.lock().unwrap() = vec![home.clone()];
+    scene.asked(&approval()).await;
+    assert_eq!(asked(&scene), [home]);
+}
+
+#[tokio::test]
 async fn an_end_that_comes_before_the_question_arrives_is_shown_when_it_does() {
     let scene = Scene::new();
     scene.asked(&approval()).await;

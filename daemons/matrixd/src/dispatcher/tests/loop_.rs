@@ -126,13 +126,14 @@ async fn a_room_is_told_once_of_a_lost_key_and_hears_itself_when_it_comes() {
     let lost = [unreadable(1, 1, ANN, "s"), unreadable(2, 1, ANN, "s"), unreadable(3, 2, ANN, "s")];
     desk.inbox.take(&lost, "t", 0).unwrap();
     desk.until_empty().await;
-    assert_eq!(desk.outbox.counts().unwrap().queued, 2, "one for each room");
+    assert_eq!(desk.outbox.counts().unwrap().queued, 1, "one for what one person sent");
     kill(running).await;
 
+    desk.now_ms.store(60 * 60 * 1000, Ordering::SeqCst);
     let running = desk.run(&ears);
     desk.inbox.take(&[unreadable(4, 1, ANN, "s"), unreadable(5, 1, ANN, "r")], "t2", 0).unwrap();
     desk.until_empty().await;
-    assert_eq!(desk.outbox.counts().unwrap().queued, 3, "and one for another key");
+    assert_eq!(desk.outbox.counts().unwrap().queued, 2, "and one for another key in another hour");
     assert_eq!(desk.letters.count().unwrap(), 5);
     desk.inbox.take_late(&[said(2, 1, ANN, "at last")], 0).unwrap();
     assert_eq!(ears.until(1).await, ["talk 1 at last"]);
@@ -154,6 +155,26 @@ async fn what_cannot_be_heard_now_is_heard_later_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_makes_up_keys_has_one_message_an_hour_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(&directory);
+    let ears = Ears::new(|_| Behaviour::Quick);
+    let running = desk.run(&ears);
+    for hour in 0..3_u32 {
+        desk.now_ms.store(i64::from(hour) * 60 * 60 * 1000, Ordering::SeqCst);
+        let made_up = |number: u32| {
+            let whose = if number % 2 == 0 { ANN } else { BOB };
+            unreadable(hour * 1_000 + number, number % 3, whose, &format!("s{hour}-{number}"))
+        };
+        let made_up: Vec<_> = (0..500).map(made_up).collect();
+        desk.inbox.take(&made_up, &format!("t{hour}"), 0).unwrap();
+        desk.until_empty().await;
+        assert_eq!(desk.outbox.counts().unwrap().queued, u64::from(hour + 1) * 2, "one for each sender");
+    }
+    kill(running).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bug_in_a_listener_loses_one_event() {
     let directory = tempfile::tempdir().unwrap();
     let desk = Desk::open(&directory);
@@ -162,5 +183,30 @@ async fn a_bug_in_a_listener_loses_one_event() {
     let running = desk.run(&ears);
     assert_eq!(ears.until(1).await, ["talk 1 good"]);
     desk.until_empty().await;
+    kill(running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_back_is_judged_behind_its_answer_and_then_said_to_the_agent() {
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(&directory);
+    let mut ears =
+        Ears::new(|words| if words.ends_with("event1") { Behaviour::Slow } else { Behaviour::Quick });
+    Arc::get_mut(&mut ears).unwrap().waits_in = Some(crate::store::testing::room(1));
+    let redacted = |number, target| Incoming::Redaction {
+        origin: crate::store::testing::origin(number, 1, ANN),
+        target: event(target),
+    };
+    // A reaction, its redaction and that of some words, all in one sync.
+    let events = [reacted(1, 1, ANN, 5), redacted(2, 1), said(3, 1, ANN, "later"), redacted(4, 999)];
+    desk.inbox.take(&events, "t", 0).unwrap();
+    let running = desk.run(&ears);
+    let heard = ears.until(2).await;
+    assert_eq!(heard, ["answer 1 begins $event1", "talk 1 later"], "nothing overtakes the reaction");
+    ears.go_on.add_permits(1);
+    desk.until_empty().await;
+    let rest = ["answer 1 $event1", "answer 1 $event2", "talk 1 $event2", "answer 1 $event4"];
+    let heard: BTreeSet<String> = ears.heard().into_iter().skip(2).collect();
+    assert_eq!(heard, rest.map(str::to_owned).into());
     kill(running).await;
 }

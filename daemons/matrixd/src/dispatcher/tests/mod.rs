@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -155,15 +156,22 @@ struct Desk {
     inbox: Inbox,
     outbox: Outbox,
     letters: DeadLetters,
+    now_ms: Arc<AtomicI64>,
 }
 
 impl Desk {
     fn open(directory: &TempDir) -> Self {
         let store = opened(directory.path());
+        let now_ms = Arc::new(AtomicI64::new(0));
+        let clock = Clock::by({
+            let now_ms = now_ms.clone();
+            move || now_ms.load(Ordering::SeqCst)
+        });
         Self {
             inbox: Inbox::new(store.clone(), config()),
-            outbox: Outbox::new(store.clone(), Clock::by(|| 0)),
+            outbox: Outbox::new(store.clone(), clock),
             letters: DeadLetters::new(store),
+            now_ms,
         }
     }
 

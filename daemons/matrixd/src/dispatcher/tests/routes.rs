@@ -80,3 +80,18 @@ fn an_edit_never_commands() {
         assert_eq!(routed(&edited(5, text), Standing::Owner), Route::Talk, "{text}");
     }
 }
+
+#[test]
+fn while_a_question_waits_what_is_taken_back_goes_behind_what_is_judged() {
+    let mut ears = Ears::new(|_| Behaviour::Quick);
+    Arc::get_mut(&mut ears).unwrap().waits_in = Some(crate::store::testing::room(1));
+    let redacted = |of_room| Incoming::Redaction { origin: origin(1, of_room, ANN), target: event(5) };
+    for (of_room, standing, expected) in [
+        (1, Standing::Owner, Route::Answer),
+        (1, Standing::Bridged, Route::Answer),
+        (1, Standing::Stranger, Route::Unheard),
+        (2, Standing::Owner, Route::Talk),
+    ] {
+        assert_eq!(route(&redacted(of_room), standing, ears.as_ref()), expected, "{of_room} {standing:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Homeservers that want us to wait, refuse, hang or are wrong, and daemons that end in the middle.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -140,5 +142,53 @@ async fn a_bug_in_sending_is_a_failed_attempt() {
     let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
     assert!(matches!(outbox.queue(words(1, "one")).unwrap().delivered().await, Delivery::Sent(_)));
     assert_eq!(server.seen().len(), 2);
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_a_day_holds_nothing_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (start, back) = (Instant::now(), Arc::new(AtomicI64::new(0)));
+    let clock = Clock::by({
+        let back = back.clone();
+        move || {
+            200_000_000 + i64::try_from(start.elapsed().as_millis()).unwrap() - back.load(Ordering::SeqCst)
+        }
+    });
+    let outbox = Outbox::new(opened(directory.path()), clock);
+    let server = Rehearsed::new(|_, _, tried| match tried {
+        0 => Answer::Later(Some(Duration::from_secs(20))),
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let ticket = outbox.queue(words(1, "one")).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    back.store(24 * 60 * 60 * 1000, Ordering::SeqCst);
+    assert!(matches!(ticket.delivered().await, Delivery::Sent(_)));
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+    courier.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_a_hurry_waits_for_the_homeserver_and_for_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(&directory);
+    let server = Rehearsed::new(|of_room, _, tried| match (of_room, tried) {
+        (1, 0..5) => Answer::Later(None),
+        (2, 0) => Answer::Later(Some(Duration::from_secs(100))),
+        _ => Answer::Accept,
+    });
+    let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
+    let ticket = outbox.queue(words(1, "one")).unwrap();
+    // At 0, 1, 3, 7 and 15 seconds; it would be tried again at 31.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    outbox.hurry(&room(1)).unwrap();
+    ticket.delivered().await;
+    assert_eq!(server.seen().last().map(|(_, _, at)| *at), Some(20));
+    let asked = outbox.queue(words(2, "two")).unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    outbox.hurry(&room(2)).unwrap();
+    asked.delivered().await;
+    assert_eq!(server.seen().last().map(|(_, _, at)| *at), Some(120));
     courier.abort();
 }

@@ -16,6 +16,7 @@ use crate::outgoing::Text;
 use crate::store::testing::{opened, room};
 
 mod failing;
+mod held;
 mod order;
 
 /// What the homeserver does with an attempt.

@@ -66,7 +66,6 @@ fn a_room_is_told_once_of_each_lost_key() {
     assert!(letters.is_told(key).unwrap());
     assert!(!letters.is_told(LostKey { room: "!b:x", ..key }).unwrap());
     assert!(!letters.is_told(LostKey { session: None, ..key }).unwrap());
-    assert_ne!(key.name(), LostKey { session: None, ..key }.name());
 }
 
 #[test]
@@ -86,4 +85,15 @@ fn ten_thousand_are_kept_and_the_oldest_forgotten() {
     assert_eq!(letters.count().unwrap(), 10_000);
     let all = letters.waiting_for(room(1).as_str(), Some("any")).unwrap();
     assert_eq!(all[0].event, "$event3");
+}
+
+#[test]
+fn a_notice_of_lost_keys_has_one_name_for_each_sender_and_hour() {
+    let hour = 60 * 60 * 1000;
+    let first = super::super::notice_name(ANN, 0);
+    assert_eq!(first, super::super::notice_name(ANN, hour - 1));
+    assert_ne!(first, super::super::notice_name(ANN, hour));
+    assert_ne!(first, super::super::notice_name("@bob:home.org", 0));
+    // A clock before 1970 has hours, too.
+    assert_ne!(first, super::super::notice_name(ANN, -1));
 }

@@ -97,6 +97,10 @@ impl Post for Outbox {
         Ok(())
     }
 
+    fn hurry(&self, _: &RoomId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn delivered(&self, name: &str) -> BoxFuture<'static, Option<OwnedEventId>> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().unwrap().insert(name.to_owned(), sender);
@@ -104,9 +108,13 @@ impl Post for Outbox {
     }
 }
 
+/// The rooms in which somebody of no list is.
+pub(super) type Closed = Arc<Mutex<Vec<OwnedRoomId>>>;
+
 pub(super) struct Around {
     pub(super) own: Option<Place>,
     pub(super) owner: Option<OwnedRoomId>,
+    pub(super) closed: Closed,
 }
 
 impl Rooms for Around {
@@ -120,6 +128,10 @@ impl Rooms for Around {
 
     fn is_encrypted(&self, room: &RoomId) -> bool {
         room != room_id!("!plain:home.org")
+    }
+
+    fn is_open<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, bool> {
+        std::future::ready(!self.closed.lock().unwrap().iter().any(|closed| closed == room)).boxed()
     }
 }
 
@@ -142,6 +154,7 @@ pub(super) struct Scene {
     pub(super) record: Arc<Recorded>,
     pub(super) now: Arc<AtomicI64>,
     pub(super) place: (Option<Place>, Option<OwnedRoomId>),
+    pub(super) closed: Closed,
     pub(super) controls: Controls,
     pub(super) desk: Arc<Desk>,
 }
@@ -160,15 +173,15 @@ impl Scene {
         let store = Store::open(&directory.path().join("matrixd.db"), &[7; 32]).unwrap();
         let (policy, post, record) = (Arc::default(), Arc::default(), Arc::default());
         let now = Arc::new(AtomicI64::new(START));
-        let place = (own, owner);
-        let desk = desk(&store, &policy, &post, &record, &now, &place, controls);
-        Self { _directory: directory, store, policy, post, record, now, place, controls, desk }
+        let (place, closed) = ((own, owner), Arc::default());
+        let desk = desk(&store, &policy, &post, &record, &now, (&place, &closed), controls);
+        Self { _directory: directory, store, policy, post, record, now, place, closed, controls, desk }
     }
 
     /// The same store and outbox, another process.
     pub(super) fn restart(&mut self) {
-        let Self { store, policy, post, record, now, place, controls, .. } = &*self;
-        self.desk = desk(store, policy, post, record, now, place, *controls);
+        let Self { store, policy, post, record, now, place, closed, controls, .. } = &*self;
+        self.desk = desk(store, policy, post, record, now, (place, closed), *controls);
     }
 
     pub(super) async fn asked(&self, approval: &Approval) {
@@ -227,7 +240,7 @@ fn desk(
     post: &Arc<Outbox>,
     record: &Arc<Recorded>,
     now: &Arc<AtomicI64>,
-    (own, owner): &(Option<Place>, Option<OwnedRoomId>),
+    ((own, owner), closed): (&(Option<Place>, Option<OwnedRoomId>), &Closed),
     controls: Controls,
 ) -> Arc<Desk> {
     let judge = Judge { own: owned_user_id!("@testudo:home.org"), trust_homeserver: false, controls };
@@ -235,7 +248,7 @@ fn desk(
     let around = Surroundings {
         policy: policy.clone(),
         post: post.clone(),
-        rooms: Arc::new(Around { own: own.clone(), owner: owner.clone() }),
+        rooms: Arc::new(Around { own: own.clone(), owner: owner.clone(), closed: closed.clone() }),
         record: record.clone(),
         clock: Clock::by(move || now.load(Ordering::SeqCst)),
     };
