@@ -33,6 +33,7 @@ mod transport;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use matrix_sdk::ruma::{EventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use matrix_sdk::{Client, reqwest};
@@ -52,6 +53,9 @@ use crate::trust::condition::Conditions;
 use crate::trust::keyring::StoreKey;
 use failure::Failure;
 use skew::Skew;
+
+/// How long a room is left alone in which something was refused, such as joining it.
+const AFTER_A_REFUSAL: Duration = Duration::from_secs(10);
 
 /// Why an account was not opened. A restart does not mend it.
 #[derive(Debug, Error)]
@@ -207,8 +211,11 @@ impl Account {
         let room = room.to_owned();
         if settling.lock().unwrap_or_else(PoisonError::into_inner).insert(room.clone()) {
             tokio::spawn(async move {
-                // Where it failed the next sync finds the room as it was.
-                let _is_settled = work.await;
+                // Where it failed, the next sync after the pause finds the room as it was: one that comes with every event
+                // of every other room would be refused again and again.
+                if !work.await {
+                    tokio::time::sleep(AFTER_A_REFUSAL).await;
+                }
                 settling.lock().unwrap_or_else(PoisonError::into_inner).remove(&room);
             });
         }

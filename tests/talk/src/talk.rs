@@ -119,6 +119,18 @@ impl Talk {
         (owner, room)
     }
 
+    /// An owner said something in a room, so that it can be hers, and the agent answered.
+    pub async fn greeted(&self, owner: &Human, room: &RoomId) {
+        let mark = owner.timeline.mark();
+        owner.say(room, "say good morning").await;
+        let is_answer = |seen: &Seen| {
+            seen.room == room.as_str()
+                && seen.sender == self.bot.as_str()
+                && seen.content.to_string().contains("good morning")
+        };
+        owner.timeline.after(mark, "a greeting", is_answer).await;
+    }
+
     /// The next question in a room after a mark, with its code.
     pub async fn question(&self, human: &Human, room: &RoomId, mark: usize) -> Question {
         let is_right = |seen: &Seen| {

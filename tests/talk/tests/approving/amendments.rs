@@ -28,6 +28,7 @@ impl Amended {
     async fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let talk = Talk::with(Synapse::start(), "reply", change);
         let (ann, room) = talk.owner().await;
+        talk.greeted(&ann, &room).await;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("quiet.toml");
         let rule =

@@ -22,6 +22,7 @@ fn written(talk: &Talk) -> Option<Vec<u8>> {
 async fn a_parked_task_goes_on_after_the_owners_words_in_her_room_and_nobody_elses() {
     let talk = Talk::start();
     let (ann, room) = talk.owner().await;
+    talk.greeted(&ann, &room).await;
     let mark = ann.timeline.mark();
     let blocked = send(&talk);
     assert_eq!(blocked["end"], "blocked", "{blocked}");

@@ -100,7 +100,7 @@ mod tests {
                 number: 1,
                 text: "[x](http://evil)\nb".into(),
                 by: "matrix @ann:home.org".into(),
-                at: "".into(),
+                at: String::new(),
             }],
             ..Context::default()
         };

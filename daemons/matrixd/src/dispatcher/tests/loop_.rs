@@ -163,7 +163,7 @@ async fn who_makes_up_keys_has_one_message_an_hour_written() {
     for hour in 0..3_u32 {
         desk.now_ms.store(i64::from(hour) * 60 * 60 * 1000, Ordering::SeqCst);
         let made_up = |number: u32| {
-            let whose = if number % 2 == 0 { ANN } else { BOB };
+            let whose = if number.is_multiple_of(2) { ANN } else { BOB };
             unreadable(hour * 1_000 + number, number % 3, whose, &format!("s{hour}-{number}"))
         };
         let made_up: Vec<_> = (0..500).map(made_up).collect();
