@@ -249,7 +249,9 @@ fn answer(request: &mut Passed, bytes: &[u8]) {
     if let Some(status) = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()) {
         request.status = status.parse().unwrap_or_default();
     }
-    let body = text.find('{').and_then(|at| serde_json::from_str::<Value>(text.get(at..)?).ok());
+    // What stands behind it is of the transfer.
+    let read = |body: &str| serde_json::Deserializer::from_str(body).into_iter::<Value>().next()?.ok();
+    let body = text.find('{').and_then(|at| read(text.get(at..)?));
     if let Some(wait) = body.and_then(|body| body["retry_after_ms"].as_u64()) {
         request.retry_after = Some(Duration::from_millis(wait));
     }
