@@ -1,5 +1,6 @@
 //! What all sessions together used today, and what they may: days are those of UTC, and time is given.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::Date;
@@ -14,10 +15,13 @@ use crate::context::Context;
 #[derive(Debug)]
 pub struct Budget {
     daily: Option<u64>,
+    /// What was used on the days of which the sessions knew at the start: a machine whose clock is set right later finds
+    /// the right day's tokens spent.
+    found: BTreeMap<Date, Spent>,
     spent: Mutex<Spent>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Spent {
     day: Option<Date>,
     today: Today,
@@ -26,17 +30,20 @@ struct Spent {
 }
 
 impl Budget {
-    /// With what the sessions that were found have used at `now`'s day. `daily` is the limit, if there is one.
+    /// With what the sessions that were found have used, each on its last day. `daily` is the limit, if there is one.
     pub fn new<'a>(daily: Option<u32>, found: impl IntoIterator<Item = &'a Context>, now: Timestamp) -> Self {
-        let day = day(now);
-        let mut spent = Spent { day: Some(day), ..Spent::default() };
+        let mut days: BTreeMap<Date, Spent> = BTreeMap::new();
         for context in found {
-            if let Some((_, used)) = context.last_day.filter(|(last, _)| *last == day) {
-                spent.add(used.input, used.output);
+            if let Some((day, used)) = context.last_day {
+                days.entry(day).or_insert_with(|| Spent::of(day)).add(used.input, used.output);
             }
-            spent.is_recorded |= context.budget_reached == Some(day);
+            if let Some(day) = context.budget_reached {
+                days.entry(day).or_insert_with(|| Spent::of(day)).is_recorded = true;
+            }
         }
-        Self { daily: daily.map(u64::from), spent: Mutex::new(spent) }
+        let today = day(now);
+        let spent = days.get(&today).copied().unwrap_or_else(|| Spent::of(today));
+        Self { daily: daily.map(u64::from), found: days, spent: Mutex::new(spent) }
     }
 
     /// Counts what a completion used.
@@ -52,8 +59,12 @@ impl Budget {
     /// The limit and how far it is used up; none without a limit.
     pub fn state(&self, now: Timestamp) -> Option<context::Budget> {
         let tokens = self.daily?;
-        let Today { input, output } = self.today(now);
-        let resets_at = day(now).tomorrow().ok().and_then(|next| next.to_zoned(TimeZone::UTC).ok());
+        let Spent { day: counted, today: Today { input, output }, .. } = *self.on(now);
+        let resets_at = counted
+            .unwrap_or_else(|| day(now))
+            .tomorrow()
+            .ok()
+            .and_then(|next| next.to_zoned(TimeZone::UTC).ok());
         let resets_at = resets_at.map_or(now + SignedDuration::from_hours(24), |next| next.timestamp());
         Some(context::Budget {
             tokens,
@@ -83,13 +94,17 @@ impl Budget {
         let day = day(now);
         // A clock that is set back does not give a day's tokens anew.
         if spent.day.is_none_or(|last| last < day) {
-            *spent = Spent { day: Some(day), ..Spent::default() };
+            *spent = self.found.get(&day).copied().unwrap_or_else(|| Spent::of(day));
         }
         spent
     }
 }
 
 impl Spent {
+    fn of(day: Date) -> Self {
+        Self { day: Some(day), ..Self::default() }
+    }
+
     fn add(&mut self, input: u64, output: u64) {
         self.today.input = self.today.input.saturating_add(input);
         self.today.output = self.today.output.saturating_add(output);
@@ -155,5 +170,10 @@ mod tests {
         assert_eq!(budget.today(now), Today { input: 120, output: 80 });
         assert!(budget.reached(now).is_some() && !budget.is_news(now));
         assert_eq!(Budget::new(None, &found, now).reached(now), None);
+
+        // A machine that starts in the past and learns the time then gives no day anew.
+        let early = Budget::new(Some(200), &found, at("2000-01-01T00:00:00Z"));
+        assert_eq!(early.reached(at("2000-01-01T00:00:00Z")), None);
+        assert!(early.reached(now).is_some());
     }
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, ConfigError};
-use crate::journal;
+use crate::{journal, visible};
 
 /// `EX_CONFIG`: the configuration is bad, and a restart would not mend it.
 pub const EXIT_CONFIG: u8 = 78;
@@ -152,9 +152,18 @@ impl Lifecycle {
     }
 }
 
-/// Changes the sentence that `systemctl status` shows.
+/// The most characters of it.
+const STATUS: usize = 400;
+
+/// Changes the sentence that `systemctl status` shows. It may have words of others in it: on a line of their own they would
+/// be orders to the service manager, so there is one line, cut where it is long.
 pub fn status(text: &str) {
-    say(&[NotifyState::Status(text.to_owned())]);
+    say(&[NotifyState::Status(one_line(text))]);
+}
+
+fn one_line(text: &str) -> String {
+    let start: String = text.chars().take(STATUS).collect();
+    visible::line(&start)
 }
 
 fn say(states: &[NotifyState]) {
@@ -177,4 +186,16 @@ pub fn state_directory() -> Result<PathBuf, DaemonError> {
 /// The path of a credential, from `CREDENTIALS_DIRECTORY`; whether it is there is for the reader to find out.
 pub fn credential(name: &str) -> Option<PathBuf> {
     std::env::var_os("CREDENTIALS_DIRECTORY").map(|directory| Path::new(&directory).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_are_no_orders_to_the_service_manager() {
+        let said = one_line("refused: x\nWATCHDOG_USEC=1\nSTOPPING=1");
+        assert!(!said.contains('\n') && said.starts_with("refused: x"), "{said}");
+        assert!(one_line(&"x".repeat(10_000)).len() <= STATUS);
+    }
 }

@@ -15,6 +15,8 @@ use crate::outgoing::Outgoing;
 const MOST_WAITING: u64 = 10_000;
 /// Most bytes of all posts that wait: 256 MiB.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// The most of both that one room may have: where nothing may be said for a while, all others are still spoken in.
+const MOST_OF_A_ROOM: (u64, u64) = (MOST_WAITING / 4, MOST_BYTES / 4);
 /// Most bytes of one: 50 MiB, what a homeserver takes unless it was told otherwise.
 const MOST_BYTES_OF_ONE: u64 = 50 * 1024 * 1024;
 /// How long it is known what became of a post, in milliseconds: a week.
@@ -108,7 +110,7 @@ impl Posts {
             if known > 0 {
                 return Ok(false);
             }
-            has_room_for(database, bytes)?;
+            has_room_for(database, room, bytes)?;
             database
                 .prepare_cached(
                     "INSERT INTO post (txn, room, state, body, content, bytes, queued_ms, expires_ms)
@@ -314,15 +316,21 @@ impl Posts {
     }
 }
 
-fn has_room_for(database: &Connection, bytes: u64) -> Result<(), StoreError> {
-    let waiting = count(database, "SELECT count(*) FROM post WHERE state IN ('queued', 'sending')", [])?;
-    if waiting >= MOST_WAITING {
-        return Err(StoreError::Full { what: "posts", most: MOST_WAITING });
+fn has_room_for(database: &Connection, room: &RoomId, bytes: u64) -> Result<(), StoreError> {
+    let all = "FROM post WHERE state IN ('queued', 'sending')";
+    let of_room = format!("{all} AND room = ?1");
+    let room = [room.as_str()];
+    let waiting = count(database, &format!("SELECT count(*) {all}"), [])?;
+    let here = count(database, &format!("SELECT count(*) {of_room}"), room)?;
+    if waiting >= MOST_WAITING || here >= MOST_OF_A_ROOM.0 {
+        let most = if waiting >= MOST_WAITING { MOST_WAITING } else { MOST_OF_A_ROOM.0 };
+        return Err(StoreError::Full { what: "posts", most });
     }
-    let kept =
-        count(database, "SELECT coalesce(sum(bytes), 0) FROM post WHERE state IN ('queued', 'sending')", [])?;
-    if kept.saturating_add(bytes) > MOST_BYTES {
-        return Err(StoreError::Full { what: "bytes of posts", most: MOST_BYTES });
+    let kept = count(database, &format!("SELECT coalesce(sum(bytes), 0) {all}"), [])?;
+    let here = count(database, &format!("SELECT coalesce(sum(bytes), 0) {of_room}"), room)?;
+    if kept.saturating_add(bytes) > MOST_BYTES || here.saturating_add(bytes) > MOST_OF_A_ROOM.1 {
+        let most = if kept.saturating_add(bytes) > MOST_BYTES { MOST_BYTES } else { MOST_OF_A_ROOM.1 };
+        return Err(StoreError::Full { what: "bytes of posts", most });
     }
     Ok(())
 }

@@ -137,3 +137,21 @@ fn what_became_of_it_is_known_for_a_week() {
     assert_eq!(posts.delivery("a").unwrap(), None);
     assert!(posts.delivery("b").unwrap().is_some());
 }
+
+#[test]
+fn a_room_in_which_nothing_may_be_said_leaves_place_to_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let posts = Posts::new(opened(directory.path()));
+    let file = |name: u32| Outgoing::Attachment {
+        name: name.to_string(),
+        mime: "text/plain".into(),
+        content: vec![0; 15 * 1024 * 1024],
+        thread: None,
+    };
+    for number in 0..4 {
+        assert!(add(&posts, &format!("held-{number}"), 1, &file(number)).unwrap());
+    }
+    assert!(matches!(add(&posts, "held", 1, &file(4)), Err(StoreError::Full { .. })));
+    assert!(add(&posts, "held words", 1, &text("small ones are")).unwrap());
+    assert!(add(&posts, "other", 2, &file(5)).unwrap());
+}
