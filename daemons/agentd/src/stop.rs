@@ -51,7 +51,8 @@ impl StopSignal {
         }
     }
 
-    /// The result of `work`, or why it is not waited for any longer; it goes on by itself then.
+    /// The result of `work`, or why it is not waited for any longer; it goes on by itself then. After the stop nothing
+    /// is begun: a call's outcome may be seen a moment before the stop that ended it, and would have the model asked.
     ///
     /// # Errors
     /// The stop.
@@ -59,6 +60,9 @@ impl StopSignal {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Stop> {
+        if let Some(stop) = self.get() {
+            return Err(stop);
+        }
         let task = tokio::spawn(work);
         tokio::select! {
             biased;
@@ -99,13 +103,31 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_is_free_at_once_and_the_work_goes_on() {
         let (stopper, signal) = line();
-        stopper.stop(Stop::Cancelled);
-        stopper.stop(Stop::Ending);
-        let done = Arc::new(Notify::new());
-        let tell = done.clone();
-        let result = signal.or(async move { tell.notify_one() }).await;
+        let (begun, go_on, done) =
+            (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, told, end) = (begun.clone(), go_on.clone(), done.clone());
+        let work = async move {
+            tell.notify_one();
+            told.notified().await;
+            end.notify_one();
+        };
+        let (result, ()) = tokio::join!(signal.or(work), async {
+            begun.notified().await;
+            stopper.stop(Stop::Cancelled);
+            stopper.stop(Stop::Ending);
+        });
         assert_eq!(result, Err(Stop::Cancelled));
+        go_on.notify_one();
         done.notified().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_after_a_stop() {
+        let (stopper, signal) = line();
+        stopper.stop(Stop::Ending);
+        let (alive, work) = tokio::sync::oneshot::channel::<()>();
+        assert_eq!(signal.or(work).await.map(drop), Err(Stop::Ending));
+        assert!(alive.is_closed(), "the work was dropped, and not only left behind");
     }
 
     #[tokio::test]
