@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Serialize;
 use testudo::config::Matrixd;
 use testudo::config::sessions::Unattended;
 use testudo::fault::Fault;
@@ -82,9 +83,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<OwnedFd, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let session = reached(&caller, session)?;
+        let (caller, session) = visited(&header, connection, session).await?;
         let content = self.agent.fetch(&session, file, &caller.principal.to_string()).await?;
         Ok(content.into())
     }
@@ -97,10 +96,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let finished = self.agent.wait(&reached(&caller, session)?, turn).await?;
-        serde_json::to_string(&finished).map_err(|error| Fault::Internal(error.to_string()))
+        let (_, session) = visited(&header, connection, session).await?;
+        body(&self.agent.wait(&session, turn).await?)
     }
 
     #[zbus(out_args("cancelled"))]
@@ -111,9 +108,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<bool, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let session = reached(&caller, session)?;
+        let (_, session) = visited(&header, connection, session).await?;
         if turn.is_empty() {
             return self.agent.cancel_all(&session);
         }
@@ -139,10 +134,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let context = self.agent.context(&reached(&caller, session)?).await;
-        serde_json::to_string(&context).map_err(|error| Fault::Internal(error.to_string()))
+        let (_, session) = visited(&header, connection, session).await?;
+        body(&self.agent.context(&session).await)
     }
 
     async fn use_model(
@@ -153,8 +146,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<(), Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        let (session, speaker) = self.asked(&caller, session, options)?;
+        let (session, speaker) = self.asked(&header, connection, session, options).await?;
         self.agent.use_model(session, model, &speaker).await
     }
 
@@ -167,8 +159,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<u32, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        let (session, speaker) = self.asked(&caller, session, options)?;
+        let (session, speaker) = self.asked(&header, connection, session, options).await?;
         self.agent.pin(session, text, &speaker).await
     }
 
@@ -180,8 +171,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<(), Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        let (session, speaker) = self.asked(&caller, session, options)?;
+        let (session, speaker) = self.asked(&header, connection, session, options).await?;
         self.agent.unpin(&session, number, &speaker).await
     }
 
@@ -193,10 +183,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        let (session, speaker) = self.asked(&caller, session, options)?;
-        let shortened = self.agent.compact(&session, speaker).await?;
-        serde_json::to_string(&shortened).map_err(|error| Fault::Internal(error.to_string()))
+        let (session, speaker) = self.asked(&header, connection, session, options).await?;
+        body(&self.agent.compact(&session, speaker).await?)
     }
 
     #[zbus(out_args("transcript"))]
@@ -206,9 +194,8 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let session = self.agent.session(&reached(&caller, session)?)?;
+        let (_, session) = visited(&header, connection, session).await?;
+        let session = self.agent.session(&session)?;
         Ok(transcript::transcript(&session).to_string())
     }
 
@@ -218,9 +205,7 @@ impl Service {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] connection: &Connection,
     ) -> Result<(), Fault> {
-        let caller = Caller::of(&header, connection).await?;
-        caller.require_operator_or(&CHANNELS)?;
-        let session = reached(&caller, session)?;
+        let (caller, session) = visited(&header, connection, session).await?;
         self.agent.peers().subscribers.add(&caller.connection, Some(session.as_str()))
     }
 
@@ -236,17 +221,31 @@ impl Service {
 
 impl Service {
     /// Who asks for something in which session, with nothing more.
-    fn asked(
+    async fn asked(
         &self,
-        caller: &Caller,
+        header: &Header<'_>,
+        connection: &Connection,
         session: &str,
         options: HashMap<String, OwnedVariant>,
     ) -> Result<(SessionName, Speaker), Fault> {
+        let caller = Caller::of(header, connection).await?;
         let mut options = GivenOptions::new(options);
-        let speaker = Speaker::read(caller, &mut options, &self.matrix)?;
+        let speaker = Speaker::read(&caller, &mut options, &self.matrix)?;
         options.finish()?;
-        Ok((reached(caller, session)?, speaker))
+        Ok((reached(&caller, session)?, speaker))
     }
+}
+
+/// Who looks at a session or has to do with it, whoever it is that speaks there, and which session that is.
+async fn visited(
+    header: &Header<'_>,
+    connection: &Connection,
+    session: &str,
+) -> Result<(Caller, SessionName), Fault> {
+    let caller = Caller::of(header, connection).await?;
+    caller.require_operator_or(&CHANNELS)?;
+    let session = reached(&caller, session)?;
+    Ok((caller, session))
 }
 
 /// The session of this name, where the caller has anything to do with it.
@@ -254,4 +253,8 @@ fn reached(caller: &Caller, session: &str) -> Result<SessionName, Fault> {
     let session = SessionName::parse(session)?;
     caller.require_session(session.as_str())?;
     Ok(session)
+}
+
+fn body<T: Serialize>(value: &T) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| Fault::Internal(format!("cannot write the answer: {error}")))
 }

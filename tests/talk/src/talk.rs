@@ -8,6 +8,7 @@ use testudo_tests::{Said, Scene, plan, repository};
 use tokio::task::block_in_place;
 
 use crate::human::Human;
+use crate::nio::Nio;
 use crate::synapse::{PASSWORD, Synapse};
 use crate::timeline::{PATIENCE, Seen};
 
@@ -17,6 +18,8 @@ pub const BOT: &str = "testudo";
 pub const OWNER: &str = "ann";
 /// Somebody who may talk to the agent, and nothing else.
 pub const MEMBER: &str = "bob";
+/// Another one.
+const EVE: &str = "eve";
 /// Somebody of another network.
 pub const BRIDGED: &str = "signal_7";
 /// A key as `matrix-store-key` has it.
@@ -55,7 +58,7 @@ impl Talk {
             weighing(&mut plan, &policy, weight);
             plan.matrix(synapse.url(), &synapse.id(BOT), PASSWORD, STORE_KEY)
                 .set("matrixd", "owners", vec![synapse.id(OWNER)])
-                .set("matrixd", "members", vec![synapse.id(MEMBER), synapse.id("eve")])
+                .set("matrixd", "members", vec![synapse.id(MEMBER), synapse.id(EVE)])
                 .set("matrixd", "bridged", vec![synapse.id("signal_*")]);
             change(&mut plan);
             let scene = Scene::with(|empty| *empty = plan.clone());
@@ -117,6 +120,26 @@ impl Talk {
         owner.member(&room, &self.bot, "join").await;
         self.verify(&owner).await;
         (owner, room)
+    }
+
+    /// The member, whom an owner let into a room.
+    pub async fn member(&self, owner: &Human, room: &RoomId) -> Human {
+        let member = Human::login(&self.synapse, MEMBER).await;
+        owner.room(room).invite_user_by_id(member.user()).await.expect("she may invite");
+        member.join(room).await;
+        owner.member(room, member.user(), "join").await;
+        member
+    }
+
+    /// Another member, with another client than ours, whom an owner let into a room.
+    pub async fn eve(&self, owner: &Human, room: &RoomId) -> (Nio, OwnedUserId) {
+        self.synapse.register(EVE);
+        let eve = Nio::login(&self.synapse, EVE).await;
+        let user = OwnedUserId::try_from(eve.user.as_str()).expect("a user's id");
+        owner.room(room).invite_user_by_id(&user).await.expect("she may invite");
+        eve.join(room.as_str()).await;
+        owner.member(room, &user, "join").await;
+        (eve, user)
     }
 
     /// An owner said something in a room, so that it can be hers, and the agent answered.

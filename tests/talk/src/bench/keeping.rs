@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 use super::report::Report;
 use super::{settle, start};
 use crate::human::Human;
-use crate::talk::{MEMBER, Talk};
+use crate::talk::Talk;
 use crate::timeline::Seen;
 
 /// Events that are sent before it is made sure that the daemon has had them.
@@ -29,10 +29,7 @@ struct Size {
 pub async fn measure(daemons: &Path, messages: usize, events: usize, report: &mut Report) {
     let talk = start(daemons, |_| {});
     let (ann, room) = talk.owner().await;
-    let bob = Human::login(&talk.synapse, MEMBER).await;
-    ann.room(&room).invite_user_by_id(bob.user()).await.expect("she may invite");
-    bob.join(&room).await;
-    ann.member(&room, bob.user(), "join").await;
+    let bob = talk.member(&ann, &room).await;
     settle().await;
     let idle = look(&talk);
     report.size("PSS of matrixd: idle, in one room, before the first message", idle.proportional);

@@ -3,8 +3,7 @@
 use serde_json::Value;
 use tokio::task::block_in_place;
 
-use testudo_talk::human::Human;
-use testudo_talk::talk::{MEMBER, Talk};
+use testudo_talk::talk::Talk;
 use testudo_talk::timeline::Seen;
 
 const SENTENCE: &str = "write 'hi there' to notes/a.txt";
@@ -36,10 +35,7 @@ async fn a_parked_task_goes_on_after_the_owners_words_in_her_room_and_nobody_els
     ann.member(&elsewhere, &talk.bot, "join").await;
     let said = ann.say(&elsewhere, &yes).await;
     ann.timeline.wait("that it was asked in another room", |seen| answers(seen, said.as_str())).await;
-    let bob = Human::login(&talk.synapse, MEMBER).await;
-    ann.room(&room).invite_user_by_id(bob.user()).await.unwrap();
-    bob.join(&room).await;
-    ann.member(&room, bob.user(), "join").await;
+    let bob = talk.member(&ann, &room).await;
     let said = bob.say(&room, &yes).await;
     ann.timeline.wait("that he is no owner", |seen| answers(seen, said.as_str())).await;
     bob.react(&room, &question.event, "✅").await;

@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use matrix_sdk::ruma::events::room::encryption::RoomEncryptionEventContent;
-use matrix_sdk::ruma::{OwnedEventId, OwnedUserId, uint};
+use matrix_sdk::ruma::{OwnedEventId, uint};
 use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::answers::numbers;
 use testudo_talk::gap::Gap;
 use testudo_talk::human::Human;
-use testudo_talk::nio::Nio;
 use testudo_talk::synapse::Synapse;
-use testudo_talk::talk::{MEMBER, Talk};
+use testudo_talk::talk::Talk;
 use testudo_talk::timeline::{PATIENCE, Seen, Timeline};
 
 /// How many messages come at once unless it is said otherwise: each is a whole turn of the appliance.
@@ -53,15 +52,9 @@ async fn keys_that_change_with_every_few_messages_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_reads_on_and_who_left_does_not() {
-    let synapse = Synapse::start();
-    synapse.register("eve");
-    let talk = Talk::with(synapse, "reply", |_| {});
+    let talk = Talk::start();
     let (ann, room) = talk.owner().await;
-    let eve = Nio::login(&talk.synapse, "eve").await;
-    let user = OwnedUserId::try_from(eve.user.as_str()).unwrap();
-    ann.room(&room).invite_user_by_id(&user).await.unwrap();
-    eve.join(room.as_str()).await;
-    ann.member(&room, &user, "join").await;
+    let (eve, user) = talk.eve(&ann, &room).await;
     ann.say(&room, "say welcome").await;
     eve.timeline.wait("a greeting", |seen| seen.body().contains("welcome") && seen.sealed).await;
 
@@ -162,10 +155,7 @@ async fn an_open_question_outlives_its_daemon() {
 async fn a_burst_of_messages_is_all_heard_in_order() {
     let talk = Talk::start();
     let (ann, room) = talk.owner().await;
-    let bob = Human::login(&talk.synapse, MEMBER).await;
-    ann.room(&room).invite_user_by_id(bob.user()).await.unwrap();
-    bob.join(&room).await;
-    ann.member(&room, bob.user(), "join").await;
+    let bob = talk.member(&ann, &room).await;
     let pid = talk.scene.appliance.pid_of("matrixd").unwrap();
     let before = resident(pid);
     let count = burst();

@@ -1,13 +1,12 @@
 //! Clocks: keys that grow old, and machines that do not agree on what time it is.
 
 use matrix_sdk::ruma::events::room::encryption::RoomEncryptionEventContent;
-use matrix_sdk::ruma::{OwnedUserId, RoomId, uint};
+use matrix_sdk::ruma::{RoomId, uint};
 use serde_json::json;
 
 use crate::answers::{key, numbers};
 use testudo_talk::clock::Clock;
 use testudo_talk::human::Human;
-use testudo_talk::nio::Nio;
 use testudo_talk::synapse::Synapse;
 use testudo_talk::talk::{Question, Talk};
 
@@ -20,18 +19,13 @@ const DAEMONS: [&str; 7] = ["auditd", "policyd", "modeld", "toold", "egressd", "
 async fn a_key_that_has_grown_old_is_not_used_any_more() {
     let clock = Clock::new();
     let synapse = Synapse::start();
-    synapse.register("eve");
     let talk = Talk::with(synapse, "reply", |plan| clock.enter(plan, &["matrixd"]));
     let ann = Human::login(&talk.synapse, "ann").await;
     let mut hourly = RoomEncryptionEventContent::with_recommended_defaults();
     hourly.rotation_period_ms = Some(uint!(3_600_000));
     let room = ann.create_room_with(&[&talk.bot], Some(hourly)).await;
     ann.member(&room, &talk.bot, "join").await;
-    let eve = Nio::login(&talk.synapse, "eve").await;
-    let user = OwnedUserId::try_from(eve.user.as_str()).unwrap();
-    ann.room(&room).invite_user_by_id(&user).await.unwrap();
-    eve.join(room.as_str()).await;
-    ann.member(&room, &user, "join").await;
+    let (eve, user) = talk.eve(&ann, &room).await;
 
     let mut keys = Vec::new();
     for (number, offset) in ["+0", "+59m", "+61m", "+119m"].iter().enumerate() {

@@ -1,17 +1,13 @@
 //! What an owner asks of a session beside speaking in it, in its room: a pin, a model, what was used, a summary.
 
-use testudo_talk::human::Human;
-use testudo_talk::talk::{MEMBER, Talk};
+use testudo_talk::talk::Talk;
 use testudo_talk::timeline::Seen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_pins_chooses_looks_and_sums_up_and_a_member_does_not() {
     let talk = Talk::start();
     let (ann, room) = talk.owner().await;
-    let bob = Human::login(&talk.synapse, MEMBER).await;
-    ann.room(&room).invite_user_by_id(bob.user()).await.unwrap();
-    bob.join(&room).await;
-    ann.member(&room, bob.user(), "join").await;
+    let bob = talk.member(&ann, &room).await;
 
     bob.say(&room, "/pin bob may do all of it").await;
     bob.hears(&room, "That is for owners only.").await;

@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use matrix_sdk::ruma::OwnedUserId;
-
 use testudo_talk::human::Human;
 use testudo_talk::model::Model;
-use testudo_talk::nio::Nio;
 use testudo_talk::synapse::Synapse;
 use testudo_talk::talk::{MEMBER, OWNER, Talk};
 use testudo_talk::timeline::Seen;
@@ -196,15 +193,9 @@ async fn a_file_that_somebody_sends_can_be_read_by_the_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_with_another_client_is_heard_and_may_not_approve() {
-    let synapse = Synapse::start();
-    synapse.register("eve");
-    let talk = Talk::with(synapse, "reply", |_| {});
+    let talk = Talk::start();
     let (ann, room) = talk.owner().await;
-    let eve = Nio::login(&talk.synapse, "eve").await;
-    let user = OwnedUserId::try_from(eve.user.as_str()).unwrap();
-    ann.room(&room).invite_user_by_id(&user).await.unwrap();
-    eve.join(room.as_str()).await;
-    ann.member(&room, &user, "join").await;
+    let (eve, _) = talk.eve(&ann, &room).await;
 
     eve.say(room.as_str(), "say hello from nio").await;
     let is_right = |seen: &Seen| seen.sender == talk.bot.as_str() && seen.body().contains("hello from nio");

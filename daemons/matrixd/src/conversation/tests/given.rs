@@ -89,6 +89,22 @@ async fn a_file_that_is_not_the_one_that_was_given_is_not_sent() {
     assert_eq!(sent[1].text().body, "`a.pdf` was damaged.");
 }
 
+/// Both reports are asked for and arrive, and the exchange is over.
+async fn both_are_given(stage: &Stage) {
+    stage.say("$q", "the reports").await;
+    stage.agent.until_told(1).await;
+    keep(&stage.agent, "a.pdf", "a.pdf");
+    keep(&stage.agent, "b.pdf", "b.pdf");
+    stage.agent.end(gave(&["a.pdf", "b.pdf"]));
+    stage.rooms.until(|sent| sent.len() == 3).await;
+    is_over(stage).await;
+}
+
+async fn is_over(stage: &Stage) {
+    let exchanges = Exchanges::new(stage.store.clone()).unwrap();
+    becomes(|| exchanges.open().unwrap().is_empty()).await;
+}
+
 /// What a life of the daemon did that ended right before it was noted that the exchange is over.
 async fn again(stage: &Stage) {
     stage.store.with(|database| Ok(database.execute("UPDATE exchange SET open = 1", [])?)).unwrap();
@@ -103,14 +119,7 @@ async fn again(stage: &Stage) {
 async fn a_restart_in_the_middle_doubles_nothing_and_calls_nothing_gone_that_was_sent() {
     let directory = directory();
     let stage = Stage::new(&directory);
-    stage.say("$q", "the reports").await;
-    stage.agent.until_told(1).await;
-    keep(&stage.agent, "a.pdf", "a.pdf");
-    keep(&stage.agent, "b.pdf", "b.pdf");
-    stage.agent.end(gave(&["a.pdf", "b.pdf"]));
-    stage.rooms.until(|sent| sent.len() == 3).await;
-    let exchanges = Exchanges::new(stage.store.clone()).unwrap();
-    becomes(|| exchanges.open().unwrap().is_empty()).await;
+    both_are_given(&stage).await;
     stage.agent.given.lock().unwrap().clear();
     again(&stage).await;
     stage.say("$r", "next").await;
@@ -128,8 +137,7 @@ async fn what_is_gone_when_the_answer_is_on_its_way_already_is_said_behind_it() 
     stage.agent.until_told(1).await;
     // The life before this one came as far as the answer.
     stage.agent.end(over("t1", "Here it is."));
-    let exchanges = Exchanges::new(stage.store.clone()).unwrap();
-    becomes(|| exchanges.open().unwrap().is_empty()).await;
+    is_over(&stage).await;
     keep(&stage.agent, "b.pdf", "b.pdf");
     again(&stage).await;
     stage.send();
@@ -143,14 +151,7 @@ async fn what_is_gone_when_the_answer_is_on_its_way_already_is_said_behind_it() 
 async fn files_are_taken_back_with_their_question() {
     let directory = directory();
     let stage = Stage::new(&directory);
-    stage.say("$q", "the reports").await;
-    stage.agent.until_told(1).await;
-    keep(&stage.agent, "a.pdf", "a.pdf");
-    keep(&stage.agent, "b.pdf", "b.pdf");
-    stage.agent.end(gave(&["a.pdf", "b.pdf"]));
-    stage.rooms.until(|sent| sent.len() == 3).await;
-    let exchanges = Exchanges::new(stage.store.clone()).unwrap();
-    becomes(|| exchanges.open().unwrap().is_empty()).await;
+    both_are_given(&stage).await;
     stage.hear(Incoming::Redaction { origin: origin("$x", ANN), target: event("$q") }).await;
     let sent = stage.rooms.until(|sent| sent.len() == 6).await;
     let mut targets: Vec<String> = sent[3..]

@@ -10,6 +10,13 @@ struct Haunted {
     is_there: AtomicBool,
 }
 
+impl Haunted {
+    fn new() -> Arc<Self> {
+        let inner = Rehearsed::new(|_, _, _| Answer::Accept);
+        Arc::new(Self { inner, is_there: AtomicBool::new(true) })
+    }
+}
+
 impl Homeserver for Haunted {
     fn send<'a>(
         &'a self,
@@ -46,10 +53,7 @@ impl Homeserver for Haunted {
 async fn what_may_not_be_said_now_is_said_later_in_its_order_and_holds_up_no_other_room() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = outbox(&directory);
-    let server = Arc::new(Haunted {
-        inner: Rehearsed::new(|_, _, _| Answer::Accept),
-        is_there: AtomicBool::new(true),
-    });
+    let server = Haunted::new();
     let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
     let held = [words(1, "one"), words(1, "two")].map(|post| outbox.queue(post).unwrap());
     outbox.queue(words(2, "elsewhere")).unwrap().delivered().await;
@@ -71,10 +75,7 @@ async fn what_may_not_be_said_now_is_said_later_in_its_order_and_holds_up_no_oth
 async fn what_waits_too_long_is_given_up() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = outbox(&directory);
-    let server = Arc::new(Haunted {
-        inner: Rehearsed::new(|_, _, _| Answer::Accept),
-        is_there: AtomicBool::new(true),
-    });
+    let server = Haunted::new();
     let courier = tokio::spawn(courier::run(outbox.clone(), server.clone()));
     let delivery = outbox.queue(words(1, "one")).unwrap().delivered().await;
     assert!(matches!(delivery, Delivery::Failed(_)), "{delivery:?}");
