@@ -42,6 +42,10 @@ in
     '';
     rooms = people room [ "!abc:example.org" ] "Rooms that are talked in; empty means every room into which an owner invites.";
     unencryptedRooms = people room [ "!def:example.org" ] "Rooms that need not be encrypted. Nothing is approved in them.";
+    bridgedRooms = people room [ "!jkl:example.org" ] ''
+      Encrypted rooms in which people behind bridges may hear what is said. In any other one nothing is said while one of
+      them is there: who runs the homeserver can make up a name that a pattern of `bridged` covers.
+    '';
     ownerRoom = one room "!abc:example.org" "Where questions of sessions go that nobody watches.";
     auditRoom = one room "!ghi:example.org" "Where the anchors of the record are posted.";
     passwordFile = file "/run/secrets/matrix-password" "File with the account's password.";
@@ -110,6 +114,7 @@ in
     services.testudo.settings.matrixd = {
       inherit (matrix) homeserver user device owners members bridged rooms;
       unencrypted_rooms = matrix.unencryptedRooms;
+      bridged_rooms = matrix.bridgedRooms;
       owner_room = matrix.ownerRoom;
       audit_room = matrix.auditRoom;
       # The server of one's own that nobody else has in his hand: a reaction there is as good as a reply.

@@ -414,6 +414,48 @@ in
   "a provider with all that it needs" = {
     config = on { settings.modeld = remote; };
   };
+  "a server with other models beside its own" = {
+    config = on { settings.modeld = remote // { other_models = [ "qwen3:32b" "llama3.3" ]; }; };
+    holds = result: (parsed result).modeld == remote // { other_models = [ "qwen3:32b" "llama3.3" ]; };
+  };
+  "other models without a name" = {
+    config = on { settings.modeld = remote // { other_models = [ "" ]; }; };
+    throws = true;
+  };
+  "one other model that is no list" = {
+    config = on { settings.modeld = remote // { other_models = "qwen3:32b"; }; };
+    throws = true;
+  };
+  "no other models and no budget unless they are named" = {
+    config = on { settings.modeld = remote; };
+    holds = result: (parsed result).modeld == remote && !((parsed result).agentd ? daily_tokens);
+  };
+
+  "a budget of a day" = {
+    config = on { settings.agentd.daily_tokens = 2000000; };
+    holds = result: (parsed result).agentd.daily_tokens == 2000000;
+  };
+  "the smallest budget" = {
+    config = on { settings.agentd.daily_tokens = 1; };
+    holds = result: (parsed result).agentd.daily_tokens == 1;
+  };
+  "the largest budget" = {
+    config = on { settings.agentd.daily_tokens = 4294967295; };
+    holds = result: (parsed result).agentd.daily_tokens == 4294967295;
+  };
+  "a budget of nothing" = {
+    config = on { settings.agentd.daily_tokens = 0; };
+    throws = true;
+  };
+  "a budget beyond what the daemon counts" = {
+    config = on { settings.agentd.daily_tokens = 4294967296; };
+    throws = true;
+  };
+  "a budget in words" = {
+    config = on { settings.agentd.daily_tokens = "2 million"; };
+    throws = true;
+  };
+
   "a provider without a model" = {
     config = on { settings.modeld = removeAttrs remote [ "model" ]; };
     failed = [ "needs base_url and model" ];
@@ -445,6 +487,7 @@ in
       bridged = [ "@signal_*:example.org" ];
       rooms = [ ];
       unencrypted_rooms = [ ];
+      bridged_rooms = [ ];
       audit_room = "!a:example.org";
       trust_homeserver = false;
     } && result.synapse == { };

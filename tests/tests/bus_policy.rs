@@ -67,6 +67,7 @@ fn methods() -> Vec<(&'static str, &'static str, &'static [&'static str], Vec<&'
         ("Matrix1", "Accept", &["s:none"], people.clone()),
         ("Matrix1", "Emojis", &["s:none"], people.clone()),
         ("Matrix1", "Confirm", &["s:none", "b:false"], people.clone()),
+        ("Matrix1", "AcceptIdentity", &["s:@ann:example.org", "s:none"], people.clone()),
         ("Matrix1", "DeadLetters", &[], people.clone()),
         ("Matrix1", "Rooms", &[], people.clone()),
         (

@@ -41,7 +41,7 @@ fn commands_answer_from_the_daemons() {
         ],
     );
     for expected in [
-        "in this session, rehearsal  2 answers",
+        "in this session, rehearsal  2 requests",
         "in the record, last 24 h  2 answers",
         "● rehearsal (rehearsal, the configured one)",
         "there is no model \"other\": there is rehearsal",
@@ -60,9 +60,9 @@ fn commands_answer_from_the_daemons() {
 #[test]
 fn what_this_version_lacks_is_said_and_nothing_is_pretended() {
     let scene = Scene::start();
-    let lines = ["/jobs", "/memory"];
-    let said = chat(&scene, &lines);
-    assert_eq!(said.matches("in this version").count(), lines.len(), "{said}");
+    let said = chat(&scene, &["/jobs", "/memory"]);
+    assert!(said.contains("No job has run yet."), "{said}");
+    assert!(said.contains("nothing is remembered beyond a session"), "{said}");
 }
 
 #[test]

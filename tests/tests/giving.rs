@@ -31,6 +31,14 @@ fn fetch(scene: &Scene, user: &str, interface: &str, session: &str, file: &Value
     scene.as_user(user, interface, "Fetch", &[&session, &file])
 }
 
+/// A number that the kernel has about toold, in KiB.
+fn of_toold(scene: &Scene, key: &str) -> u64 {
+    let toold = scene.appliance.pid_of("toold").unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{toold}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+}
+
 fn is_not_found(said: &Said) -> bool {
     said.stdout.starts_with("org.testudo.Error.NotFound")
 }
@@ -155,4 +163,48 @@ fn a_file_is_of_its_session_and_is_forgotten_with_it() {
     scene.appliance.wait_ready("toold").unwrap();
     let said = scene.ctl(&["file", "main", &text(&file, "id"), "--output", "/nonexistent/a"]);
     assert!(said.status == 1 && said.stderr.contains("cannot get the file"), "{said:?}");
+}
+
+#[test]
+fn files_of_many_sessions_at_once_stay_out_of_toolds_memory_and_take_nothing_from_another() {
+    let scene = Scene::start();
+    scene.put("a.txt", "mine\n");
+    let mine = give(&scene, "a.txt");
+    scene.put("large.bin", "");
+    let large =
+        std::fs::File::options().write(true).open(scene.appliance.workspace().join("large.bin")).unwrap();
+    large.set_len(16 * MIB).unwrap();
+    let toold = scene.appliance.pid_of("toold").unwrap();
+    let before = of_toold(&scene, "VmRSS:");
+    // From now on the peak is counted anew.
+    std::fs::write(format!("/proc/{toold}/clear_refs"), "5").unwrap();
+    let arguments = json!({ "path": "large.bin" }).to_string();
+    let call =
+        |session: &str| scene.ctl_start(&["call", "chat.file", &arguments, "--session", session, "--json"]);
+    let calls: Vec<_> = (0..20).map(|number| call(&format!("s-{}", number % 10))).collect();
+    let answers: Vec<Value> = calls.into_iter().map(|call| call.finish().json()).collect();
+    let grown = of_toold(&scene, "VmHWM:").saturating_sub(before);
+    // Not even one of them was ever in it.
+    assert!(grown < 16 * MIB / 1024 / 2, "it took {grown} KiB more");
+    assert_eq!(scene.appliance.pid_of("toold").unwrap(), toold);
+
+    // As many are kept as there is room for, and nobody is told otherwise.
+    let (given, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer["error"].is_null());
+    assert_eq!(given.len(), 11, "{refused:?}");
+    for answer in refused {
+        assert!(text(&answer["error"], "message").contains("people have not got"), "{answer}");
+    }
+    let agent = "testudo-agentd";
+    assert_eq!(fetch(&scene, agent, "Tools1", "main", &mine).status, 0);
+    let is_there = |session: &str, answer: &Value| {
+        fetch(&scene, agent, "Tools1", session, &answer["result"]["files"][0]).status == 0
+    };
+    let theirs = |answer: &Value| (0..10).any(|number| is_there(&format!("s-{number}"), answer));
+    assert!(given.into_iter().all(theirs), "what was told to be given can be fetched");
+    for number in 0..10 {
+        let closed = scene.as_user("root", "Tools1", "CloseSession", &[&format!("s:s-{number}")]);
+        assert_eq!(closed.status, 0, "{closed:?}");
+    }
+    let again = call("s-0").finish().json();
+    assert_eq!(again["error"], json!(null), "there is room again: {again}");
 }

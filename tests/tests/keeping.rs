@@ -168,6 +168,6 @@ fn the_model_that_a_session_chose_is_what_the_server_is_asked_for() {
         ("small", Some(2)),
         "{shown}"
     );
-    assert_eq!(shown["today"], json!({"input": 14, "output": 4}));
+    assert_eq!(shown["today"], json!({"input": 14, "output": 4, "estimated": 0}));
     assert!(scene.recorded("model.chosen", |record| record["detail"]["model"] == "small"));
 }

@@ -21,7 +21,7 @@ use crate::name::SessionName;
 use crate::runner::{self, Peers};
 use crate::session::{Cancelled, Pending, Session};
 use crate::speaker::Speaker;
-use crate::store::{Found, Store};
+use crate::store::{Found, Loaded, Sealed, Store};
 
 mod keeping;
 
@@ -36,17 +36,19 @@ pub struct Agent {
     store: Store,
     peers: Peers,
     sessions: Mutex<BTreeMap<SessionName, Arc<Session>>>,
+    sealed: Vec<Sealed>,
     is_ending: AtomicBool,
 }
 
 impl Agent {
     /// An agent with the sessions that were found, and turns of at most `limit` completions.
-    pub fn new(limit: u32, store: Store, peers: Peers, found: Vec<Found>) -> Self {
+    pub fn new(limit: u32, store: Store, peers: Peers, loaded: Loaded) -> Self {
+        let Loaded { found, sealed } = loaded;
         let sessions = found.into_iter().map(|Found { name, conversation, .. }| {
             (name.clone(), Arc::new(Session::new(name, store.clone(), conversation)))
         });
         let sessions = Mutex::new(sessions.collect());
-        Self { limit, store, peers, sessions, is_ending: AtomicBool::new(false) }
+        Self { limit, store, peers, sessions, sealed, is_ending: AtomicBool::new(false) }
     }
 
     /// Records what became of turns that were running when the daemon went. They are over either way.
@@ -164,11 +166,17 @@ impl Agent {
         self.lock().values().cloned().collect()
     }
 
+    /// The sessions that this version cannot open.
+    pub fn sealed(&self) -> &[Sealed] {
+        &self.sealed
+    }
+
     /// One session.
     ///
     /// # Errors
-    /// [`Fault::NotFound`].
+    /// [`Fault::NotFound`], or [`Fault::Internal`] where this version cannot open it.
     pub fn session(&self, name: &SessionName) -> Result<Arc<Session>, Fault> {
+        self.can_open(name)?;
         self.lock().get(name).cloned().ok_or_else(|| Fault::NotFound(format!("there is no session {name}")))
     }
 
@@ -201,7 +209,15 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether another version's file stands where this session's would be: it is neither shown nor written over.
+    /// Trying again does not help, so nobody is told that it might.
+    fn can_open(&self, name: &SessionName) -> Result<(), Fault> {
+        let sealed = self.sealed.iter().find(|sealed| sealed.name == *name);
+        sealed.map_or(Ok(()), |sealed| Err(Fault::Internal(sealed.to_string())))
+    }
+
     fn open(&self, name: SessionName) -> Result<Arc<Session>, Fault> {
+        self.can_open(&name)?;
         let mut sessions = self.lock();
         let count = sessions.len();
         match sessions.entry(name.clone()) {

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use testudo::context::{self, Today};
-use testudo::model::Usage;
 
 use crate::context::Context;
+use crate::cost::Cost;
 
 /// The tokens of the day, of all sessions.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Budget {
         let mut days: BTreeMap<Date, Spent> = BTreeMap::new();
         for context in found {
             if let Some((day, used)) = context.last_day {
-                days.entry(day).or_insert_with(|| Spent::of(day)).add(used.input, used.output);
+                days.entry(day).or_insert_with(|| Spent::of(day)).add(used);
             }
             if let Some(day) = context.budget_reached {
                 days.entry(day).or_insert_with(|| Spent::of(day)).is_recorded = true;
@@ -46,9 +46,9 @@ impl Budget {
         Self { daily: daily.map(u64::from), found: days, spent: Mutex::new(spent) }
     }
 
-    /// Counts what a completion used.
-    pub fn count(&self, usage: Usage, now: Timestamp) {
-        self.on(now).add(usage.input_tokens, usage.output_tokens);
+    /// Counts what a request cost.
+    pub fn count(&self, cost: Cost, now: Timestamp) {
+        self.on(now).add(crate::context::today(cost));
     }
 
     /// What was used today.
@@ -59,7 +59,7 @@ impl Budget {
     /// The limit and how far it is used up; none without a limit.
     pub fn state(&self, now: Timestamp) -> Option<context::Budget> {
         let tokens = self.daily?;
-        let Spent { day: counted, today: Today { input, output }, .. } = *self.on(now);
+        let Spent { day: counted, today: Today { input, output, .. }, .. } = *self.on(now);
         let resets_at = counted
             .unwrap_or_else(|| day(now))
             .tomorrow()
@@ -105,9 +105,8 @@ impl Spent {
         Self { day: Some(day), ..Self::default() }
     }
 
-    fn add(&mut self, input: u64, output: u64) {
-        self.today.input = self.today.input.saturating_add(input);
-        self.today.output = self.today.output.saturating_add(output);
+    fn add(&mut self, used: Today) {
+        self.today = crate::context::sum(self.today, used);
     }
 }
 
@@ -127,20 +126,24 @@ fn day(now: Timestamp) -> Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testudo::model::Usage;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    const USAGE: Usage = Usage { input_tokens: 60, output_tokens: 40 };
+    const COST: Cost = Cost {
+        told: Usage { input_tokens: 60, output_tokens: 0 },
+        estimated: Usage { input_tokens: 0, output_tokens: 40 },
+    };
 
     #[test]
     fn a_budget_is_reached_and_begins_anew_at_midnight() {
         let (evening, midnight) = (at("2026-01-01T23:59:59.999Z"), at("2026-01-02T00:00:00Z"));
         let budget = Budget::new(Some(200), [], evening);
-        budget.count(USAGE, evening);
+        budget.count(COST, evening);
         assert_eq!(budget.reached(evening), None);
-        budget.count(USAGE, evening);
+        budget.count(COST, evening);
         let reached = budget.reached(evening).unwrap();
         assert_eq!((reached.spent, reached.resets_at.as_str()), (200, "2026-01-02T00:00:00Z"));
         assert!(used_up(&reached).contains("200 of 200"), "{}", used_up(&reached));
@@ -148,7 +151,8 @@ mod tests {
         assert_eq!(budget.reached(midnight), None);
         assert!(budget.is_news(midnight));
         // Set back, the clock gives nothing back.
-        budget.count(Usage { input_tokens: 200, output_tokens: 0 }, midnight);
+        budget.count(COST, midnight);
+        budget.count(COST, midnight);
         assert!(budget.reached(evening).is_some());
     }
 
@@ -156,7 +160,7 @@ mod tests {
     fn what_was_found_counts_for_its_day_alone() {
         let context = |text: &str, is_reached| {
             let mut context = Context::default();
-            context.used(text, "m", USAGE);
+            context.used(text, "m", COST);
             context.budget_reached = crate::context::day_of(text).filter(|_| is_reached);
             context
         };
@@ -167,7 +171,7 @@ mod tests {
         ];
         let now = at("2026-01-01T23:00:00Z");
         let budget = Budget::new(Some(200), &found, now);
-        assert_eq!(budget.today(now), Today { input: 120, output: 80 });
+        assert_eq!(budget.today(now), Today { input: 120, output: 80, estimated: 80 });
         assert!(budget.reached(now).is_some() && !budget.is_news(now));
         assert_eq!(Budget::new(None, &found, now).reached(now), None);
 

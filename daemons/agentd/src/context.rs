@@ -10,10 +10,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use testudo::context::Today;
 use testudo::label::{Labels, Source};
-use testudo::model::{Message, Usage};
+use testudo::model::Message;
 use testudo::observation::Author;
 use testudo::visible;
 
+use crate::cost::Cost;
 use crate::said::Said;
 use crate::speaker::Speaker;
 
@@ -57,19 +58,22 @@ pub struct Compaction {
 /// What a model was asked for and used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// How many times it answered.
+    /// How many times it was asked.
     pub requests: u64,
     /// Tokens that it read.
     pub input: u64,
     /// Tokens that it wrote.
     pub output: u64,
+    /// How many of both are estimated.
+    pub estimated: u64,
 }
 
 impl Tokens {
-    fn add(&mut self, usage: Usage) {
+    fn add(&mut self, cost: Cost) {
         self.requests = self.requests.saturating_add(1);
-        self.input = self.input.saturating_add(usage.input_tokens);
-        self.output = self.output.saturating_add(usage.output_tokens);
+        self.input = self.input.saturating_add(cost.input());
+        self.output = self.output.saturating_add(cost.output());
+        self.estimated = self.estimated.saturating_add(cost.guessed());
     }
 }
 
@@ -112,17 +116,13 @@ impl Context {
         self.pins.retain(|pin| pin.number != number);
     }
 
-    pub(crate) fn used(&mut self, at: &str, model: &str, usage: Usage) {
+    pub(crate) fn used(&mut self, at: &str, model: &str, cost: Cost) {
         let is_known = self.usage.contains_key(model) || self.usage.len() < MOST_MODELS;
-        self.usage.entry(if is_known { model } else { OTHERS }.to_owned()).or_default().add(usage);
+        self.usage.entry(if is_known { model } else { OTHERS }.to_owned()).or_default().add(cost);
         let Some(day) = day_of(at) else { return };
         let before =
             self.last_day.filter(|(last, _)| *last == day).map(|(_, today)| today).unwrap_or_default();
-        let today = Today {
-            input: before.input.saturating_add(usage.input_tokens),
-            output: before.output.saturating_add(usage.output_tokens),
-        };
-        self.last_day = Some((day, today));
+        self.last_day = Some((day, sum(before, today(cost))));
     }
 
     /// What stands before everything else that the model is shown: as people and models take turns in it, there is an
@@ -185,6 +185,20 @@ impl Pin {
     }
 }
 
+/// A day on which this was all.
+pub(crate) const fn today(cost: Cost) -> Today {
+    Today { input: cost.input(), output: cost.output(), estimated: cost.guessed() }
+}
+
+/// Both together.
+pub(crate) const fn sum(one: Today, other: Today) -> Today {
+    Today {
+        input: one.input.saturating_add(other.input),
+        output: one.output.saturating_add(other.output),
+        estimated: one.estimated.saturating_add(other.estimated),
+    }
+}
+
 /// The day of a time, in UTC.
 pub fn day_of(at: &str) -> Option<Date> {
     at.parse::<Timestamp>().ok().map(|at| at.to_zoned(TimeZone::UTC).date())
@@ -193,10 +207,14 @@ pub fn day_of(at: &str) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testudo::model::Role;
+    use testudo::model::{Role, Usage};
 
-    fn usage(input_tokens: u64, output_tokens: u64) -> Usage {
-        Usage { input_tokens, output_tokens }
+    /// What was read the provider counted, and what was written it did not.
+    fn cost(input_tokens: u64, output_tokens: u64) -> Cost {
+        Cost {
+            told: Usage { input_tokens, output_tokens: 0 },
+            estimated: Usage { input_tokens: 0, output_tokens },
+        }
     }
 
     fn pin(number: u32, text: &str) -> Pin {
@@ -207,14 +225,14 @@ mod tests {
     #[test]
     fn use_is_counted_by_model_and_for_the_last_day() {
         let mut context = Context::default();
-        context.used("2026-01-01T23:59:59.999Z", "big", usage(100, 10));
-        context.used("2026-01-02T00:00:00.000Z", "big", usage(7, 1));
-        context.used("2026-01-02T12:00:00.000Z", "small", usage(u64::MAX, 1));
-        assert_eq!(context.usage["big"], Tokens { requests: 2, input: 107, output: 11 });
-        let today = Today { input: u64::MAX, output: 2 };
+        context.used("2026-01-01T23:59:59.999Z", "big", cost(100, 10));
+        context.used("2026-01-02T00:00:00.000Z", "big", cost(7, 1));
+        context.used("2026-01-02T12:00:00.000Z", "small", cost(u64::MAX, 1));
+        assert_eq!(context.usage["big"], Tokens { requests: 2, input: 107, output: 11, estimated: 11 });
+        let today = Today { input: u64::MAX, output: 2, estimated: 2 };
         assert_eq!(context.last_day, Some((Date::constant(2026, 1, 2), today)));
         for number in 0..100 {
-            context.used("2026-01-02T12:00:00.000Z", &format!("m{number}"), usage(1, 1));
+            context.used("2026-01-02T12:00:00.000Z", &format!("m{number}"), cost(1, 1));
         }
         assert_eq!((context.usage.len(), context.usage[OTHERS].requests), (MOST_MODELS + 1, 70));
     }

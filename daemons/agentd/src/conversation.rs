@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use testudo::label::Labels;
 use testudo::model::{Role, Usage};
-use testudo::turn::{End, Finished};
+use testudo::turn::{Call, End, Ended, Finished, Run};
 
 use crate::compaction::Covered;
 use crate::context::{Compaction, Context, Pin, day_of};
+use crate::cost::Cost;
 use crate::said::Said;
 
 /// Messages kept in memory, and all of the running turn; the file has all there ever were.
@@ -38,6 +39,18 @@ pub enum Line {
         turn: String,
         /// When.
         at: String,
+        /// Whether nobody watches it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        unattended: bool,
+    },
+    /// A call of it ended, before what it gave is said.
+    Called {
+        /// The turn's id.
+        turn: String,
+        /// When.
+        at: String,
+        /// The call.
+        call: Call,
     },
     /// Something was said in it.
     Said {
@@ -81,14 +94,17 @@ pub enum Line {
         /// Its number.
         number: u32,
     },
-    /// A model answered.
+    /// A model was asked.
     Used {
         /// When.
         at: String,
         /// Which.
         model: String,
-        /// What that cost.
+        /// What that cost, as its provider counted it.
         usage: Usage,
+        /// And what it did not count.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        estimated: Usage,
     },
     /// A summary stands for the first messages from here on.
     Compacted {
@@ -100,6 +116,15 @@ pub enum Line {
         /// When.
         at: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+fn is_nothing(usage: &Usage) -> bool {
+    *usage == Usage::default()
 }
 
 /// A message in its place.
@@ -128,6 +153,11 @@ pub struct Conversation {
     context: Context,
     finished: VecDeque<Finished>,
     open: Option<String>,
+    /// What the open turn has called.
+    called: Vec<Call>,
+    /// Whether nobody watches the last turn that began.
+    is_unattended: bool,
+    run: Option<Run>,
 }
 
 impl Conversation {
@@ -138,8 +168,15 @@ impl Conversation {
                 self.started_at.clone_from(&at);
                 self.last_at = at;
             }
-            Line::Started { turn, at } => {
+            Line::Started { turn, at, unattended } => {
                 self.open = Some(turn);
+                self.called.clear();
+                self.is_unattended = unattended;
+                self.run = Some(Run { began_at: at.clone(), ended: None });
+                self.last_at = at;
+            }
+            Line::Called { at, call, .. } => {
+                self.called.push(call);
                 self.last_at = at;
             }
             Line::Said { at, said, .. } => {
@@ -149,7 +186,11 @@ impl Conversation {
             }
             Line::Finished { at, finished } | Line::Interrupted { at, finished } => {
                 self.turns += 1;
+                if let Some(run) = self.run.as_mut().filter(|_| self.open.is_some()) {
+                    run.ended = Some(ended(&finished, &at));
+                }
                 self.open = None;
+                self.called.clear();
                 self.last_at = at;
                 let surplus = self.spoken.len().saturating_sub(MESSAGES_KEPT);
                 for spoken in self.spoken.drain(..surplus) {
@@ -169,7 +210,9 @@ impl Conversation {
                 self.context.unpinned(number);
                 self.last_at = at;
             }
-            Line::Used { at, model, usage } => self.context.used(&at, &model, usage),
+            Line::Used { at, model, usage: told, estimated } => {
+                self.context.used(&at, &model, Cost { told, estimated });
+            }
             Line::Compacted { compaction } => {
                 self.last_at.clone_from(&compaction.at);
                 self.context.compaction = Some(compaction);
@@ -213,6 +256,16 @@ impl Conversation {
         Some(Covered { messages, shown, before, said, labels })
     }
 
+    /// The last turn that began.
+    pub const fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
+    /// Whether nobody watches the last turn that began.
+    pub const fn is_unattended(&self) -> bool {
+        self.is_unattended
+    }
+
     /// How many messages are in the file alone.
     fn in_file(&self) -> u64 {
         self.messages.saturating_sub(u64::try_from(self.spoken.len()).unwrap_or(u64::MAX))
@@ -235,7 +288,8 @@ impl Conversation {
         self.finished.drain(..surplus);
     }
 
-    /// What must be added because the daemon was gone while a turn ran; nothing if none did.
+    /// What must be added because the daemon was gone while a turn ran; nothing if none did. What it had called by then,
+    /// and given to people, is in its end.
     pub fn interruption(&self, session: &str, now: &str) -> Vec<Line> {
         let Some(turn) = &self.open else { return Vec::new() };
         let reply = "This turn was interrupted: testudo-agentd stopped while it ran.";
@@ -249,7 +303,7 @@ impl Conversation {
             session: session.to_owned(),
             turn: turn.clone(),
             reply: reply.to_owned(),
-            calls: Vec::new(),
+            calls: self.called.clone(),
             end: End::Failed,
         };
         lines.push(Line::Interrupted { at, finished });
@@ -267,6 +321,12 @@ impl Conversation {
     }
 }
 
+fn ended(finished: &Finished, at: &str) -> Ended {
+    let asked = || finished.calls.iter().rev().find_map(|call| call.error.as_ref()?.approval.clone());
+    let question = (finished.end == End::Blocked).then(asked).flatten();
+    Ended { at: at.to_owned(), end: finished.end, question }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +341,7 @@ mod tests {
     fn started() -> Conversation {
         let mut conversation = Conversation::default();
         conversation.take(Line::Session { version: 1, session: "main".into(), at: "0".into() });
-        conversation.take(Line::Started { turn: "t-1".into(), at: "1".into() });
+        conversation.take(Line::Started { turn: "t-1".into(), at: "1".into(), unattended: true });
         conversation
     }
 

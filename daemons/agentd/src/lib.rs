@@ -7,7 +7,7 @@
 //! Layout, from the bus inwards: [`service`] serves `org.testudo.Agent1`, [`agent`] has the sessions, [`session`]
 //! one queue of turns, [`runner`] runs a turn with [`policy`], [`models`] and [`tools`], and [`stop`] ends one early.
 //! Without any I/O: [`turn`] is the loop, [`window`] chooses what the model is shown, [`outcome`] and [`cut`] how
-//! much of it; [`compaction`] sums a conversation up, [`budget`] counts the day's tokens. [`conversation`] is what is said
+//! much of it; [`compaction`] sums a conversation up, [`cost`] says what a request costs and [`budget`] counts the day's. [`conversation`] is what is said
 //! and [`context`] what is kept beside it, [`store`] keeps both. Start reading at [`turn`].
 
 pub mod agent;
@@ -17,6 +17,7 @@ pub mod budget;
 pub mod compaction;
 pub mod context;
 pub mod conversation;
+pub mod cost;
 pub mod cut;
 mod fetch;
 mod live;
@@ -67,11 +68,11 @@ pub async fn serve(
     lifecycle: Lifecycle,
 ) -> Result<(), DaemonError> {
     let store = Store::open(state).map_err(DaemonError::failed)?;
-    let found = store.load(&runner::now()).map_err(DaemonError::failed)?;
-    let interrupted: Vec<_> = found.iter().filter_map(|found| found.interrupted.clone()).collect();
+    let loaded = store.load(&runner::now()).map_err(DaemonError::failed)?;
+    let interrupted: Vec<_> = loaded.found.iter().filter_map(|found| found.interrupted.clone()).collect();
 
     let connection = bus::connect().await?;
-    let contexts = found.iter().map(|found| found.conversation.context());
+    let contexts = loaded.found.iter().map(|found| found.conversation.context());
     let budget = Budget::new(config.daily_tokens, contexts, Timestamp::now());
     let peers = Peers {
         models: Models::new(&connection).await?,
@@ -81,7 +82,7 @@ pub async fn serve(
         subscribers: Subscribers::new(&connection, bus::AGENT_PATH, bus::AGENT).await?,
         budget: Arc::new(budget),
     };
-    let agent = Arc::new(Agent::new(config.max_turns, store, peers, found));
+    let agent = Arc::new(Agent::new(config.max_turns, store, peers, loaded));
     let service = service::Service::new(agent.clone(), config.unattended.clone(), matrix.clone());
     agent.record_interrupted(&interrupted).await;
     connection.object_server().at(bus::AGENT_PATH, service).await?;

@@ -12,6 +12,7 @@ use thiserror::Error;
 use zbus::Connection;
 use zbus::wire::Variant;
 
+use crate::cost::Meter;
 use crate::stop::StopSignal;
 
 /// The longest that the list may take; it waits for nobody.
@@ -26,6 +27,9 @@ pub enum ModelError {
     /// `modeld` or the provider behind it has an error.
     #[error("The model gave an error: {0}")]
     Refused(String),
+    /// It was stopped before it was sent.
+    #[error("The model was not asked: it was stopped before.")]
+    Stopped,
     /// There is no such model any more.
     #[error("The model that was chosen here cannot be asked: {0}. `/model` lists those that can.")]
     Unknown(String),
@@ -46,6 +50,30 @@ impl From<zbus::Error> for ModelError {
         let is_own_word =
             matches!(&error, zbus::Error::MethodError(name, ..) if name.starts_with("org.testudo.Error."));
         if fault::is_peer_gone(&error) && !is_own_word { Self::Gone(text) } else { Self::Refused(text) }
+    }
+}
+
+/// Whether a request is certain to have come to no model: the bus did not deliver it, or `modeld` or the provider took
+/// none. Everything else may have been read, and paid for, before it failed.
+fn is_unread(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::MethodError(name, ..) => {
+            matches!(
+                name.as_str(),
+                "org.freedesktop.DBus.Error.ServiceUnknown"
+                    | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                    | "org.freedesktop.DBus.Error.AccessDenied"
+                    | "org.testudo.Error.NotFound"
+                    | "org.testudo.Error.InvalidArgument"
+                    | "org.testudo.Error.Denied"
+                    | "org.testudo.Error.Busy"
+                    | "org.testudo.Error.Unreached"
+            ) || name.starts_with("org.freedesktop.DBus.Error.Spawn.")
+        }
+        zbus::Error::FDO(error) => {
+            matches!(**error, zbus::fdo::Error::ServiceUnknown(_) | zbus::fdo::Error::NameHasNoOwner(_))
+        }
+        _ => false,
     }
 }
 
@@ -73,6 +101,7 @@ impl Models {
     }
 
     /// Asks for a completion of `model`, or of the configured one, and gives its text to `heard` piece by piece, until `stop`.
+    /// `meter` knows at any time what that has cost.
     ///
     /// # Errors
     /// When there is none.
@@ -81,6 +110,7 @@ impl Models {
         request: CompletionRequest,
         model: Option<String>,
         stop: StopSignal,
+        meter: Meter,
         mut heard: impl FnMut(&str),
     ) -> Result<Completion, ModelError> {
         let Self(models) = self;
@@ -92,12 +122,17 @@ impl Models {
         let mut hear = |delta: Delta| {
             if let Ok(args) = delta.args()
                 && args.id == id
-                && stop.get().is_none()
             {
-                streamed += args.text.len();
-                heard(&args.text);
+                meter.arrives(args.text.len());
+                if stop.get().is_none() {
+                    streamed += args.text.len();
+                    heard(&args.text);
+                }
             }
         };
+        if !meter.leaves(request.len()) {
+            return Err(ModelError::Stopped);
+        }
         let answer = {
             let mut call =
                 std::pin::pin!(stop.see_out(models.complete(&id, &request, options), || models.cancel(&id)));
@@ -111,6 +146,9 @@ impl Models {
         // The bus keeps the order: whatever was sent before the answer has arrived by now.
         while let Some(Some(delta)) = deltas.next().now_or_never() {
             hear(delta);
+        }
+        if answer.as_ref().is_err_and(is_unread) {
+            meter.returns();
         }
         let completion: Completion = limits::parse(&answer?, limits::REPLY)?;
         // A provider that does not stream says it all at the end.

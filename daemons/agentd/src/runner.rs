@@ -19,6 +19,7 @@ use testudo::turn::{Call, End, Event, Finished};
 use crate::attendance::Attendance;
 use crate::budget::Budget;
 use crate::conversation::Line;
+use crate::cost::Meter;
 use crate::models::Models;
 use crate::policy::Policy;
 use crate::said::Said;
@@ -119,7 +120,14 @@ impl Runner<'_> {
     /// From the person's words to the end of the loop.
     async fn think(&mut self, speaker: &Speaker, text: &str) -> Result<(End, String), StoreError> {
         let at = now();
-        self.session.keep(Line::Started { turn: self.id.to_owned(), at: at.clone() }, &at)?;
+        self.session.keep(
+            Line::Started {
+                turn: self.id.to_owned(),
+                at: at.clone(),
+                unattended: self.attendance.unattended,
+            },
+            &at,
+        )?;
         // A message that policyd does not know of stays out of the conversation: a later turn would show it too.
         if let Some(end) = self.tell_policy(speaker.author, text).await {
             return Ok(end);
@@ -138,6 +146,7 @@ impl Runner<'_> {
             };
             let next = self.turn.advance(input);
             if let Some((request, call)) = next.ended {
+                self.keep_call(&call)?;
                 self.tell_call(request, call, shown);
             }
             self.keep(next.said)?;
@@ -190,14 +199,13 @@ impl Runner<'_> {
         let window = self.session.window();
         let messages = [Message::system(prompt)].into_iter().chain(window.messages).collect();
         let request = CompletionRequest::new(messages, offer);
-        let heard = self.listener();
+        let (heard, meter, models) = (self.listener(), Meter::default(), self.peers.models.clone());
         let completing =
-            self.peers.models.clone().complete(request, self.session.model(), self.stop.clone(), heard);
-        match self.stop.or(completing).await {
-            Ok(Ok(completion)) => {
-                self.peers.count(self.session, &completion);
-                Input::Completion(completion, window.labels)
-            }
+            models.complete(request, self.session.model(), self.stop.clone(), meter.clone(), heard);
+        let answer = self.stop.or(completing).await;
+        self.peers.count(self.session, &meter, answer.as_ref().ok().and_then(|answer| answer.as_ref().ok()));
+        match answer {
+            Ok(Ok(completion)) => Input::Completion(completion, window.labels),
             Ok(Err(error)) => Input::NoCompletion(error.to_string()),
             Err(stop) => Input::Stop(stop),
         }
@@ -239,6 +247,13 @@ impl Runner<'_> {
         });
         let event = Event::CallFinished { turn: self.id.to_owned(), request, call, preview, changes };
         self.peers.tell(self.session.name(), &event);
+    }
+
+    /// What a call did is known to whoever waits for the turn, also where the daemon goes before the turn ends.
+    fn keep_call(&self, call: &Call) -> Result<(), StoreError> {
+        let at = now();
+        let line = Line::Called { turn: self.id.to_owned(), at: at.clone(), call: call.clone() };
+        self.session.keep(line, &at)
     }
 
     fn keep(&self, said: Vec<Said>) -> Result<(), StoreError> {

@@ -123,7 +123,9 @@ impl Service {
     ) -> Result<String, Fault> {
         Caller::of(&header, connection).await?.require_operator_or(&CHANNELS)?;
         let sessions = self.agent.sessions();
-        let list: serde_json::Value = sessions.iter().map(|session| transcript::overview(session)).collect();
+        let open = sessions.iter().map(|session| transcript::overview(session, &self.unattended));
+        let list: serde_json::Value =
+            open.chain(self.agent.sealed().iter().map(transcript::sealed)).collect();
         Ok(list.to_string())
     }
 
@@ -135,7 +137,7 @@ impl Service {
         #[zbus(connection)] connection: &Connection,
     ) -> Result<String, Fault> {
         let (_, session) = visited(&header, connection, session).await?;
-        body(&self.agent.context(&session).await)
+        body(&self.agent.context(&session).await?)
     }
 
     async fn use_model(

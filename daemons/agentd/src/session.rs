@@ -21,6 +21,8 @@ use crate::window::{self, Window};
 
 mod keeping;
 
+pub use keeping::Place;
+
 /// The most turns that wait behind the one that runs.
 const MOST_WAITING: usize = 16;
 

@@ -5,12 +5,15 @@ use testudo::model::Completion;
 use testudo::record::Entry;
 
 use crate::conversation::Line;
+use crate::cost::Meter;
 use crate::runner::{Peers, now};
 use crate::session::Session;
 use crate::{budget, cut};
 
 /// The most bytes of a model's name, which its provider gives.
 const LONGEST_MODEL: usize = 128;
+/// What the configured model is called that was asked and gave no answer with its name.
+const CONFIGURED: &str = "(configured)";
 
 impl Peers {
     /// Why no model is asked any more today; the first time that is met, it is recorded and kept.
@@ -39,12 +42,15 @@ impl Peers {
         Some(budget::used_up(&budget))
     }
 
-    /// Counts what a completion used, in its session and for the day.
-    pub fn count(&self, session: &Session, completion: &Completion) {
-        self.budget.count(completion.usage, Timestamp::now());
+    /// Counts what a request cost, in its session and for the day, whether it was answered or not.
+    pub fn count(&self, session: &Session, meter: &Meter, answer: Option<&Completion>) {
+        let Some(cost) = meter.settle(answer) else { return };
+        self.budget.count(cost, Timestamp::now());
         let at = now();
-        let model = session.model().unwrap_or_else(|| cut::head(&completion.model, LONGEST_MODEL).to_owned());
-        if let Err(error) = session.keep(Line::Used { at: at.clone(), model, usage: completion.usage }, &at) {
+        let answered_by = || answer.map_or(CONFIGURED, |answer| cut::head(&answer.model, LONGEST_MODEL));
+        let model = session.model().unwrap_or_else(|| answered_by().to_owned());
+        let line = Line::Used { at: at.clone(), model, usage: cost.told, estimated: cost.estimated };
+        if let Err(error) = session.keep(line, &at) {
             tracing::error!("what a model used in session {} is not kept: {error}", session.name());
         }
     }

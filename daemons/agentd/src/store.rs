@@ -1,8 +1,16 @@
 //! Sessions on the disk: one file of JSON lines each, which only ever grows.
 //!
 //! Reading is forgiving in two ways. A last line without its end was being written when the power or the daemon
-//! went: it is cut off. A file with any other fault is set aside under another name, and its session starts anew.
-//! Neither stops the daemon, and both are said in the journal.
+//! went: it is cut off. A file that is broken otherwise is set aside under another name, whole, and its session starts anew.
+//!
+//! What is not broken and not understood either was written by another version: its head names a later format, or a line
+//! that is whole JSON has a kind or a member that there is not here. Such a file is **sealed**: not a byte of it is changed,
+//! also no torn end, and its session can be neither shown nor gone on with until a version that understands it is back. To
+//! keep the line and go on without it would not do: it may take a message back, or say who could have written one,
+//! and then the model would be shown what it must not see, or trusted words of somebody else. What a sealed session used of
+//! the day's tokens is not known.
+//!
+//! None of these stops the daemon or touches other sessions, and all are said in the journal.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,11 +20,12 @@ use std::path::{Path, PathBuf};
 use testudo::turn::Finished;
 use thiserror::Error;
 
+use self::lines::{Foreign, Unread, VERSION, fold};
 use crate::conversation::{Conversation, Line};
 use crate::name::SessionName;
 
-/// The only format there is.
-const VERSION: u32 = 1;
+mod lines;
+
 /// How the files are called, behind the session's name.
 const SUFFIX: &str = ".jsonl";
 
@@ -47,6 +56,30 @@ pub struct Found {
     pub interrupted: Option<Finished>,
 }
 
+/// A session whose file this version does not understand, and leaves as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "cannot open session {name}: {}: {foreign}. Nothing in it was changed. Install the version of Testudo that wrote it (this is {}), \
+     or move the file away to begin the session anew, and restart testudo-agentd",
+    path.display(),
+    env!("CARGO_PKG_VERSION")
+)]
+pub struct Sealed {
+    /// Its name.
+    pub name: SessionName,
+    path: PathBuf,
+    foreign: Foreign,
+}
+
+/// All sessions that there were at start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Those that go on.
+    pub found: Vec<Found>,
+    /// Those that cannot.
+    pub sealed: Vec<Sealed>,
+}
+
 /// The directory of all sessions.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -69,9 +102,9 @@ impl Store {
     ///
     /// # Errors
     /// When the directory cannot be read, or a file cannot be mended.
-    pub fn load(&self, now: &str) -> Result<Vec<Found>, StoreError> {
+    pub fn load(&self, now: &str) -> Result<Loaded, StoreError> {
         let failed = || StoreError::at("list the sessions in", &self.directory);
-        let mut all = Vec::new();
+        let mut loaded = Loaded::default();
         for entry in self.directory.read_dir().map_err(failed())? {
             let file_name = entry.map_err(failed())?.file_name();
             let name = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
@@ -80,11 +113,16 @@ impl Store {
             else {
                 continue;
             };
-            if let Some(found) = self.read(name, now)? {
-                all.push(found);
+            match self.read(name, now)? {
+                Read::Found(found) => loaded.found.push(*found),
+                Read::Sealed(sealed) => {
+                    tracing::error!("{sealed}");
+                    loaded.sealed.push(sealed);
+                }
+                Read::Nothing => {}
             }
         }
-        Ok(all)
+        Ok(loaded)
     }
 
     /// The file of a session, to write on; a new one gets its first line.
@@ -112,11 +150,25 @@ impl Store {
         self.directory.join(format!("{name}{SUFFIX}"))
     }
 
-    fn read(&self, name: SessionName, now: &str) -> Result<Option<Found>, StoreError> {
+    fn read(&self, name: SessionName, now: &str) -> Result<Read, StoreError> {
         let path = self.path(&name);
         let bytes = std::fs::read(&path).map_err(StoreError::at("read", &path))?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let (lines, torn) = bytes.split_at(whole);
+        // Before the file is changed at all: one that is not understood is nobody's to mend.
+        let folded = fold(&name, lines);
+        if let Err(Unread::Foreign(foreign)) = folded {
+            return Ok(Read::Sealed(Sealed { name, path, foreign }));
+        }
+        if let Err(Unread::Damaged(damage)) = folded {
+            let aside = self.directory.join(format!("{name}.damaged-{}", now.replace(':', "-")));
+            std::fs::rename(&path, &aside).map_err(StoreError::at("set aside", &path))?;
+            let (path, aside) = (path.display(), aside.display());
+            tracing::warn!(
+                "{path} is damaged ({damage}): it was set aside as {aside}, and {name} starts anew"
+            );
+            return Ok(Read::Nothing);
+        }
         if !torn.is_empty() {
             tracing::warn!(
                 "the last line of {} was torn: its {} bytes were cut off",
@@ -126,20 +178,8 @@ impl Store {
             let file = OpenOptions::new().write(true).open(&path);
             file.and_then(|file| file.set_len(whole as u64)).map_err(StoreError::at("mend", &path))?;
         }
-        if lines.is_empty() {
-            return Ok(None);
-        }
-        let mut conversation = match fold(&name, lines) {
-            Ok(conversation) => conversation,
-            Err(damage) => {
-                let aside = self.directory.join(format!("{name}.damaged-{}", now.replace(':', "-")));
-                std::fs::rename(&path, &aside).map_err(StoreError::at("set aside", &path))?;
-                let (path, aside) = (path.display(), aside.display());
-                tracing::warn!(
-                    "{path} is damaged ({damage}): it was set aside as {aside}, and {name} starts anew"
-                );
-                return Ok(None);
-            }
+        let Some(mut conversation) = folded.ok().filter(|_| !lines.is_empty()) else {
+            return Ok(Read::Nothing);
         };
         let lines = conversation.interruption(name.as_str(), now);
         let interrupted = match lines.last() {
@@ -154,32 +194,16 @@ impl Store {
             }
             file.sync()?;
         }
-        Ok(Some(Found { name, conversation, interrupted }))
+        Ok(Read::Found(Box::new(Found { name, conversation, interrupted })))
     }
 }
 
-/// Why lines are no conversation.
-#[derive(Debug, Error)]
-enum Damage {
-    #[error("line {number}: {source}")]
-    Line { number: usize, source: serde_json::Error },
-    #[error("it does not begin as a file of this session")]
-    Beginning,
-}
-
-fn fold(name: &SessionName, bytes: &[u8]) -> Result<Conversation, Damage> {
-    let mut conversation = Conversation::default();
-    for (index, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let line =
-            serde_json::from_slice(text).map_err(|source| Damage::Line { number: index + 1, source })?;
-        let is_beginning =
-            matches!(&line, Line::Session { version: VERSION, session, .. } if session == name.as_str());
-        if is_beginning != (index == 0) {
-            return Err(Damage::Beginning);
-        }
-        conversation.take(line);
-    }
-    Ok(conversation)
+/// What became of one file.
+enum Read {
+    Found(Box<Found>),
+    Sealed(Sealed),
+    /// There is no conversation in it any more, or not yet.
+    Nothing,
 }
 
 /// The file of one session, open for writing.

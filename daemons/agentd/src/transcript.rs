@@ -1,18 +1,21 @@
 //! Sessions as clients see them: the JSON of `Sessions` and `Session`.
 
 use serde_json::{Value, json};
+use testudo::config::sessions::Unattended;
 use testudo::turn::End;
 
 use crate::conversation::Spoken;
 use crate::session::Session;
+use crate::store::Sealed;
 
 /// The most bytes of messages, and of turns, in one answer; the newest are shown.
 const LONGEST: usize = 2 * 1024 * 1024;
 
-/// One line of the list: `session`, `started_at`, `last_at`, `messages`, `turns`, whether one is `running`, and whether
-/// the last one is `blocked`.
-pub fn overview(session: &Session) -> Value {
+/// One line of the list: `session`, `started_at`, `last_at`, `messages`, `turns`, whether one is `running`, whether
+/// the last one is `blocked`, whether nobody watches it (`unattended`), and its last `run`.
+pub fn overview(session: &Session, configured: &Unattended) -> Value {
     let running = session.is_running();
+    let is_configured = configured.sessions.iter().any(|pattern| pattern.matches(session.name()));
     session.with_conversation(|conversation| {
         json!({
             "session": session.name(),
@@ -22,8 +25,15 @@ pub fn overview(session: &Session) -> Value {
             "turns": conversation.turns,
             "running": running,
             "blocked": !running && conversation.finished().next_back().is_some_and(|last| last.end == End::Blocked),
+            "unattended": is_configured || conversation.is_unattended(),
+            "run": conversation.run(),
         })
     })
+}
+
+/// One that this version cannot open: `session`, and why it is `sealed`.
+pub fn sealed(sealed: &Sealed) -> Value {
+    json!({ "session": sealed.name.as_str(), "sealed": sealed.to_string() })
 }
 
 /// The whole of it, as far as it is in memory: messages (role, text, at, labels, and where there are some tool,
@@ -89,8 +99,9 @@ mod tests {
     fn shapes_are_stable() {
         let session = session(&["hi".into()]);
         assert_eq!(
-            overview(&session),
-            json!({"session": "main", "started_at": "", "last_at": "1", "messages": 1, "turns": 0, "running": false, "blocked": false})
+            overview(&session, &Unattended::default()),
+            json!({"session": "main", "started_at": "", "last_at": "1", "messages": 1, "turns": 0, "running": false,
+                   "blocked": false, "unattended": false, "run": null})
         );
         let labels = json!({"sources": ["owner"], "private": false});
         assert_eq!(

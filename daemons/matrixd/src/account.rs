@@ -14,6 +14,7 @@ mod company;
 mod credential;
 mod download;
 mod failure;
+mod floor;
 mod gap;
 mod invitation;
 mod key;
@@ -51,6 +52,7 @@ use crate::homeserver::SendError;
 use crate::store::{Arrival, Store, StoreError};
 use crate::trust::condition::Conditions;
 use crate::trust::keyring::StoreKey;
+use crate::trust::pinning::Pins;
 use failure::Failure;
 use skew::Skew;
 
@@ -113,6 +115,8 @@ pub struct Account {
     turns: watch::Sender<u64>,
     owner_room: watch::Sender<Option<OwnedRoomId>>,
     company: company::Company,
+    pins: Arc<Pins>,
+    floors: floor::Floors,
     spoken: owners_room::Spoken,
     /// Rooms that are being entered or left.
     settling: Arc<Mutex<HashSet<OwnedRoomId>>>,
@@ -147,12 +151,14 @@ impl Account {
             user,
             login: credentials.login.clone(),
             skew: Skew::of(store.clone())?,
+            pins: Arc::new(Pins::new(store.clone())),
             store,
             conditions,
             phase: watch::Sender::new(Phase::Opened),
             turns: watch::Sender::new(0),
             owner_room: watch::Sender::new(None),
             company: company::Company::default(),
+            floors: floor::Floors::default(),
             spoken: owners_room::Spoken::default(),
             settling: Arc::default(),
         };
@@ -168,6 +174,11 @@ impl Account {
     /// The user that we are.
     pub fn user(&self) -> &UserId {
         &self.user
+    }
+
+    /// The identities by which people are known.
+    pub const fn pins(&self) -> &Arc<Pins> {
+        &self.pins
     }
 
     /// How far it has come, and every change of it.
@@ -213,7 +224,8 @@ impl Account {
             tokio::spawn(async move {
                 // Where it failed, the next sync after the pause finds the room as it was: one that comes with every event
                 // of every other room would be refused again and again.
-                if !work.await {
+                // A bug in it is a failure, too, and not the end of all that is done about the room.
+                if !tokio::spawn(work).await.unwrap_or_default() {
                     tokio::time::sleep(AFTER_A_REFUSAL).await;
                 }
                 settling.lock().unwrap_or_else(PoisonError::into_inner).remove(&room);

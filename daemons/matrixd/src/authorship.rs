@@ -2,7 +2,7 @@
 //!
 //! A display name says nothing, and neither does a power level: the homeserver has both in its hand.
 
-use matrix_sdk::ruma::{OwnedUserId, UserId};
+use matrix_sdk::ruma::{OwnedUserId, RoomId, UserId};
 use testudo::config::Matrixd;
 use testudo::observation::Author;
 
@@ -36,10 +36,37 @@ pub fn may_answer(config: &Matrixd, user: &UserId, trust: &Trust) -> bool {
     standing(config, user) == Standing::Owner && matches!(trust, Trust::Verified(_))
 }
 
-/// Those of some people who are on no list; `own` is ourselves. What is said where one of them is, is said to him, too.
-pub fn strangers(config: &Matrixd, own: &UserId, people: &[OwnedUserId]) -> Vec<OwnedUserId> {
-    let is_stranger = |user: &&OwnedUserId| **user != own && standing(config, user) == Standing::Stranger;
-    people.iter().filter(is_stranger).cloned().collect()
+/// Why somebody must not hear what is said in an encrypted room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Objection {
+    /// He is on no list.
+    Stranger,
+    /// A bridge speaks for him, and nobody said that bridged people are to be in this room.
+    Bridged,
+    /// He has another identity than the one that he is known by.
+    Identity,
+}
+
+/// Somebody who is in an encrypted room and must not hear what is said there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwelcome {
+    /// Who.
+    pub user: OwnedUserId,
+    /// Why.
+    pub objection: Objection,
+}
+
+/// Those of the people in an encrypted room whom the lists do not let hear what is said there; `own` is ourselves. A
+/// pattern covers names that anybody can make up at that homeserver, so it counts in the rooms that are named for it.
+pub fn unwelcome(config: &Matrixd, own: &UserId, room: &RoomId, people: &[OwnedUserId]) -> Vec<Unwelcome> {
+    let may_be_bridged = config.bridged_rooms.iter().any(|named| named == room.as_str());
+    let objection = |user: &UserId| match standing(config, user) {
+        Standing::Stranger => Some(Objection::Stranger),
+        Standing::Bridged if !may_be_bridged => Some(Objection::Bridged),
+        Standing::Owner | Standing::Member | Standing::Bridged => None,
+    };
+    let others = people.iter().filter(|user| **user != own);
+    others.filter_map(|user| Some(Unwelcome { user: user.clone(), objection: objection(user)? })).collect()
 }
 
 /// Whether people are owners and ourselves, and nobody else; at least one of them is an owner.
@@ -51,20 +78,31 @@ pub fn are_owners_alone(config: &Matrixd, own: &UserId, people: &[OwnedUserId]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use matrix_sdk::ruma::{device_id, user_id};
+    use matrix_sdk::ruma::{device_id, room_id, user_id};
 
     fn people(names: &[&str]) -> Vec<OwnedUserId> {
         names.iter().map(|name| UserId::parse(name).unwrap()).collect()
     }
 
     #[test]
-    fn who_is_on_no_list_is_a_stranger_and_we_are_none() {
+    fn who_is_on_no_list_is_unwelcome_and_who_is_behind_a_bridge_but_where_he_is_expected() {
         let own = user_id!("@testudo:home.org");
         let all = ["@testudo:home.org", "@ann:home.org", "@bob:home.org", "@signal_7:home.org"];
-        assert!(strangers(&config(), own, &people(&all)).is_empty());
+        let config = Matrixd { bridged_rooms: vec!["!far:home.org".into()], ..config() };
+        let of = |room: &RoomId, names: &[&str]| -> Vec<(String, Objection)> {
+            let found = unwelcome(&config, own, room, &people(names)).into_iter();
+            found.map(|one| (one.user.to_string(), one.objection)).collect()
+        };
+        assert_eq!(of(room_id!("!far:home.org"), &all), []);
+        let bridged = ("@signal_7:home.org".to_owned(), Objection::Bridged);
+        for room in
+            [room_id!("!near:home.org"), room_id!("!far:home.org.evil.net"), room_id!("!Far:home.org")]
+        {
+            assert_eq!(of(room, &all), std::slice::from_ref(&bridged), "{room}");
+        }
         for stranger in ["@Ann:home.org", "@ann:evil.net", "@testudo:evil.net", "@signal_:evil.net"] {
-            let with = people(&[&all[..], &[stranger]].concat());
-            assert_eq!(strangers(&config(), own, &with), people(&[stranger]), "{stranger}");
+            let with = [&all[..], &[stranger]].concat();
+            assert_eq!(of(room_id!("!far:home.org"), &with), [(stranger.to_owned(), Objection::Stranger)]);
         }
     }
 

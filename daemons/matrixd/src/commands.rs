@@ -14,14 +14,14 @@ pub mod failure;
 mod keeping;
 pub mod policy;
 pub mod rooms;
-mod told;
 mod wording;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use testudo::approval::Approval;
-use testudo::command::{self, Channel, Command, Line, absent, help};
+use testudo::command::jobs::{self, Job, Question};
+use testudo::command::{self, Channel, Command, Line, help};
 use testudo::config::Matrixd;
 
 use self::agent::{Agent, Session};
@@ -29,10 +29,10 @@ use self::asker::Asker;
 use self::failure::Failure;
 use self::policy::Policy;
 use self::rooms::Rooms;
-use self::told::Told;
 use crate::controls::Controls;
 use crate::incoming::Origin;
 use crate::store::Place;
+use crate::told::Told;
 
 /// How long the agent may take to end a turn before that is said.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl Commands {
         policy: Arc<dyn Policy>,
         rooms: Arc<dyn Rooms>,
     ) -> Self {
-        Self { config, controls, agent, policy, rooms, told: Told::default() }
+        Self { config, controls, agent, policy, rooms, told: Told::at_most(1) }
     }
 
     /// Handles a line of a new message that came from `origin` and stands in `place`.
@@ -92,8 +92,8 @@ impl Commands {
                 sender = origin.sender.as_str(),
                 "a command was refused: {refusal}"
             );
-            let is_news = self.told.is_news(&origin.room, &origin.sender, now_ms);
-            return if is_news { Handled::Answer(refusal.to_owned()) } else { Handled::Silence };
+            let is_due = self.told.is_due(origin.room.as_str(), &origin.sender, now_ms);
+            return if is_due { Handled::Answer(refusal.to_owned()) } else { Handled::Silence };
         }
         Handled::Answer(
             self.obey(command, asker, origin.sender.as_str(), place)
@@ -109,9 +109,6 @@ impl Commands {
     }
 
     async fn obey(&self, command: Command, asker: Asker, by: &str, place: &Place) -> Result<String, Failure> {
-        if let Some(text) = absent::absent(&command) {
-            return Ok(text.to_owned());
-        }
         match command {
             Command::Help(topic) => Ok(help::matrix(topic, asker.rights())),
             Command::Status => self.status(asker, place).await,
@@ -121,6 +118,8 @@ impl Commands {
                 let here = self.rooms.session(place)?;
                 Ok(wording::sessions(&self.agent.sessions().await?, &here))
             }
+            Command::Jobs => self.jobs().await,
+            Command::Memory => Ok(command::MEMORY.to_owned()),
             Command::Approvals => {
                 let (approvals, here) = (self.policy.approvals().await?, self.rooms.session(place)?);
                 Ok(wording::approvals(&approvals, &here))
@@ -147,6 +146,15 @@ impl Commands {
             | Command::Compact => self.keep(&command, place, by).await,
             other => Ok(wording::at_the_machine(other.name(), "do that")),
         }
+    }
+
+    async fn jobs(&self) -> Result<String, Failure> {
+        let sessions: Vec<Job> = self.agent.sessions().await?.into_iter().map(Job::from).collect();
+        // Without `policyd` it is what the agent knew at the end of the turn.
+        let waiting = self.policy.approvals().await.ok();
+        let waiting: Option<Vec<Question>> =
+            waiting.map(|approvals| approvals.iter().map(Question::from).collect());
+        Ok(jobs::listed(&sessions, waiting.as_deref(), Channel::Matrix))
     }
 
     /// Ends what runs here, and drops what was said and has not begun.

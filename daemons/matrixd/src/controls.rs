@@ -31,6 +31,8 @@ pub struct Controls {
     pub(crate) invitation: bool,
     /// Into an encrypted room nothing is said while somebody is in it who is on no list.
     pub(crate) company: bool,
+    /// Into an encrypted room nothing is said while somebody is in it who has another identity than he is known by.
+    pub(crate) identity: bool,
     /// What goes into a room as HTML is what the Matrix specification allows, and nothing else.
     pub(crate) sanitising: bool,
 }
@@ -50,6 +52,7 @@ impl Controls {
             replay: true,
             invitation: true,
             company: true,
+            identity: true,
             sanitising: true,
         }
     }
@@ -70,6 +73,7 @@ impl Controls {
             "replay" => controls.replay = false,
             "invitation" => controls.invitation = false,
             "company" => controls.company = false,
+            "identity" => controls.identity = false,
             "sanitising" => controls.sanitising = false,
             _ => return None,
         }

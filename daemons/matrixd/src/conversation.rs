@@ -202,7 +202,7 @@ impl Talk {
     async fn work(self, session: String) {
         while let Some(number) = self.next(&session) {
             let mut faults = 0;
-            while let Err(error) = self.deal_with(number, &session).await {
+            while let Err(error) = self.attempt(number, &session).await {
                 tracing::error!("what was said in session {session} waits: {error}");
                 faults += 1;
                 if faults > MOST_FAULTS {
@@ -210,6 +210,17 @@ impl Talk {
                 }
                 tokio::time::sleep(delay(faults, None)).await;
             }
+        }
+    }
+
+    /// Sees one exchange to its end. A bug on the way, be it of the library that encrypts, is a failed attempt: without its
+    /// worker nothing more would be answered in the session.
+    async fn attempt(&self, number: i64, session: &str) -> Result<(), String> {
+        let (talk, session) = (self.clone(), session.to_owned());
+        let attempt = tokio::spawn(async move { talk.deal_with(number, &session).await });
+        match attempt.await {
+            Ok(dealt) => dealt.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
         }
     }
 

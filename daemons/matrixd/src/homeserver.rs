@@ -32,15 +32,37 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    /// How long the homeserver wants us to wait, where it says so.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Later { retry_after, .. } => *retry_after,
+            Self::Never { .. } => None,
+        }
+    }
+}
+
 /// A homeserver. Sending is encrypted wherever the room is.
 pub trait Homeserver: Send + Sync + 'static {
-    /// Sends an event under a transaction id: the same id again is the same event, also after a restart.
+    /// Sends an event under a transaction id: the same id again is the same event, also after a restart. What goes to one
+    /// room goes one after the other, in the order in which it was asked for.
     fn send<'a>(
         &'a self,
         room: &'a RoomId,
         transaction: &'a str,
         outgoing: &'a Outgoing,
     ) -> BoxFuture<'a, Result<OwnedEventId, SendError>>;
+
+    /// Sends what need not be sent, such as an answer that still grows: none, and nothing was sent, where something else is
+    /// on its way to the room or waits to be. So it never holds up what must arrive.
+    fn send_if_free<'a>(
+        &'a self,
+        room: &'a RoomId,
+        transaction: &'a str,
+        outgoing: &'a Outgoing,
+    ) -> BoxFuture<'a, Option<Result<OwnedEventId, SendError>>> {
+        self.send(room, transaction, outgoing).map(Some).boxed()
+    }
 
     /// Why nothing may be said in a room for now, such as somebody who must not hear it; none where it may be. Where that
     /// cannot be known now, [`Homeserver::send`] says so.

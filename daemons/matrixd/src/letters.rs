@@ -64,6 +64,8 @@ pub struct Known {
     pub people: u64,
     /// `talk`, `questions` of jobs, `audit`, or `ignored`.
     pub purpose: &'static str,
+    /// Why nothing is said in it now; none where something may be.
+    pub held: Option<String>,
     /// The sessions in it, the latest first.
     pub sessions: Vec<String>,
 }
@@ -112,13 +114,13 @@ impl Letters {
     pub async fn rooms(&self, trust: &Trust) -> Result<Vec<Known>, TrustError> {
         let mut rooms = Vec::new();
         for room in trust.client()?.joined_rooms() {
-            rooms.push(self.known(&room, trust.config()).await?);
+            rooms.push(self.known(&room, trust).await?);
         }
         rooms.sort_by(|a, b| a.room.cmp(&b.room));
         Ok(rooms)
     }
 
-    async fn known(&self, room: &Room, config: &Matrixd) -> Result<Known, StoreError> {
+    async fn known(&self, room: &Room, trust: &Trust) -> Result<Known, StoreError> {
         let name = room.display_name().await.ok().map(|name| name.to_string().chars().take(NAME).collect());
         let places = self.places.of_room(room.room_id())?;
         Ok(Known {
@@ -127,7 +129,8 @@ impl Letters {
             // What is not known to be encrypted is shown as if it were not.
             encrypted: room.latest_encryption_state().await.is_ok_and(|state| state.is_encrypted()),
             people: room.joined_members_count(),
-            purpose: purpose(config, room.room_id().as_str()),
+            purpose: purpose(trust.config(), room.room_id().as_str()),
+            held: trust.conditions().held(room.room_id().as_str()),
             sessions: places.iter().map(crate::store::Place::session).collect(),
         })
     }

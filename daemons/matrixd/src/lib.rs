@@ -30,4 +30,5 @@ mod polkit;
 pub mod service;
 pub mod serving;
 pub mod store;
+mod told;
 pub mod trust;

@@ -33,6 +33,9 @@ pub enum Outgoing {
         content: Vec<u8>,
         /// The root of the thread that it belongs to.
         thread: Option<OwnedEventId>,
+        /// What the record says of it beside; none of what was queued by a version that did not know.
+        #[serde(default)]
+        behalf: Option<Behalf>,
     },
     /// An event of ours, or one that we may take back, is taken back.
     Redaction {
@@ -41,6 +44,15 @@ pub enum Outgoing {
         /// Why, for people.
         reason: Option<String>,
     },
+}
+
+/// For whom a file leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behalf {
+    /// The session that it comes out of.
+    pub session: String,
+    /// Who asked there; none where nobody did, as for the whole of a question.
+    pub requester: Option<OwnedUserId>,
 }
 
 /// Words with the way they look.

@@ -116,6 +116,22 @@ impl Matrix {
         Ok(self.trust.verifications().confirm(id, matches).await?)
     }
 
+    async fn accept_identity(
+        &self,
+        user: &str,
+        identity: &str,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Fault> {
+        let operator = self.authorised(&header, "accept somebody's new identity").await?;
+        short(user)?;
+        short(identity)?;
+        let user = self.trust.may_accept_identity(user, identity).await?;
+        let entry =
+            Entry::new("matrix.identity-accepted").with("user", user.as_str()).with("identity", identity);
+        self.record(&operator, entry).await?;
+        Ok(self.trust.accept_identity(&user, identity).await?)
+    }
+
     #[zbus(out_args("letters"))]
     async fn dead_letters(&self, #[zbus(header)] header: Header<'_>) -> Result<String, Fault> {
         self.operator(&header).await?;
@@ -181,7 +197,7 @@ impl From<TrustError> for Fault {
             TrustError::NotLoggedIn | TrustError::Homeserver { .. } | TrustError::NoIdentity => {
                 Self::Unavailable(text)
             }
-            TrustError::WrongKey => Self::InvalidArgument(text),
+            TrustError::WrongKey | TrustError::Acceptance { .. } => Self::InvalidArgument(text),
             TrustError::NoStorage | TrustError::Shown => Self::NotFound(text),
             TrustError::Store(_) => Self::Internal(text),
         }

@@ -5,7 +5,8 @@
 //!       ▲                                                     │
 //!       └──────────── courier ◀──── outbox ◀──────────────────┘
 //! ```
-//! It is ready before the homeserver answers: who asks `org.testudo.Matrix1` what is wrong must be told.
+//! It is ready before the homeserver answers: who asks `org.testudo.Matrix1` what is wrong must be told. No part of it ends
+//! alone: with the first one the daemon ends, and is begun anew.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use testudo::daemon::{self, DaemonError, Lifecycle};
 use testudo::proxy::{Agent1Proxy, Audit1Proxy, Policy1Proxy};
 use testudo::recorder::Recorder;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use zbus::Connection;
 
 use crate::account::{Account, Credentials, Login, OpenError, RunError};
@@ -42,6 +42,10 @@ use crate::store::{DeadLetters, Inbox, Places, Store};
 use crate::trust::condition::Conditions;
 use crate::trust::keyring::Keyring;
 use crate::trust::{Secrets, Trust};
+
+mod parts;
+
+use parts::Parts;
 
 /// How many news of `policyd` wait until the desk is at them.
 const NEWS: usize = 64;
@@ -79,25 +83,31 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
         },
         recovery: credentials.recovery,
     };
-    let trust = Trust::new(Arc::clone(&config), store.clone(), secrets, conditions);
+    let pins = Arc::clone(account.pins());
+    let trust = Trust::new(Arc::clone(&config), store.clone(), secrets, conditions, pins);
     let connection = bus::connect().await?;
+    account.pins().record_with(Recorder::new(&connection).await?);
     let whole = Whole { config, controls, store, account, trust, connection };
-    let mut parts = JoinSet::new();
+    let mut parts = Parts::default();
     let Started { inbox, anchors, clock } = whole.start(&mut parts).await?;
     let own_name = whole.connection.unique_name().map(ToString::to_string).unwrap_or_default();
     let alive = || async { bus::is_connected(&whole.connection, &own_name).await.unwrap_or(false) };
-    let ended = tokio::select! {
-        () = lifecycle.serve_until_stopped("Talking through the homeserver.", alive) => Ok(()),
+    let until_stopped = async {
+        lifecycle.serve_until_stopped("Talking through the homeserver.", alive).await;
+        // What is new in the record leaves this machine before the daemon does. Everything runs on meanwhile: without the
+        // account nobody's keys are asked for, and the SDK waits for them.
+        if let Some(anchors) = anchors {
+            anchors.close(now_ms(&clock)).await;
+        }
+    };
+    tokio::select! {
+        ended = parts.ended() => Err(DaemonError::failed(ended)),
+        () = until_stopped => Ok(()),
         stopped = whole.talk(&inbox) => Err(match stopped {
             Ok(never) => match never {},
             Err(error) => DaemonError::failed(error),
         }),
-    };
-    // The courier still runs: what is new in the record leaves this machine before the daemon does.
-    if let Some(anchors) = anchors.filter(|_| ended.is_ok()) {
-        anchors.close(now_ms(&clock)).await;
     }
-    ended
 }
 
 fn now_ms(clock: &Clock) -> u64 {
@@ -130,12 +140,13 @@ struct Started {
 
 impl Whole {
     /// Starts everything but the account.
-    async fn start(&self, parts: &mut JoinSet<()>) -> Result<Started, DaemonError> {
+    async fn start(&self, parts: &mut Parts) -> Result<Started, DaemonError> {
         let store = &self.store;
         let clock = Clock::of_the_machine();
         let outbox = Outbox::new(store.clone(), clock.clone());
         let homeserver: Arc<dyn Homeserver> = Arc::clone(&self.account) as _;
-        parts.spawn(courier::run(outbox.clone(), Arc::clone(&homeserver)));
+        let ledger = Arc::new(Recorder::new(&self.connection).await?);
+        parts.start("the courier", courier::run(outbox.clone(), Arc::clone(&homeserver), ledger));
 
         let desk = self.desk(parts, &outbox, &homeserver, &clock).await?;
         let anchors = self.anchor(parts, &outbox, &clock).await?;
@@ -165,11 +176,10 @@ impl Whole {
         let inbox = Inbox::new(store.clone(), Arc::clone(&self.config));
         let letters = DeadLetters::new(store.clone());
         let listeners = Listeners { answers: desk, commands: Arc::new(ear), conversation };
-        parts.spawn(Dispatcher::new(inbox.clone(), outbox.clone(), letters.clone(), listeners).run());
-        parts.spawn({
-            let (account, inbox) = (Arc::clone(&self.account), inbox.clone());
-            async move { account.revive(&inbox, &letters).await }
-        });
+        let dispatcher = Dispatcher::new(inbox.clone(), outbox.clone(), letters.clone(), listeners);
+        parts.start("the dispatcher", dispatcher.run());
+        let reviving = Arc::clone(&self.account).revive(inbox.clone(), letters);
+        parts.start("who reads dead letters again", reviving);
         service::serve(&self.connection, Arc::clone(&self.trust), Letters::new(store, outbox)).await?;
         Ok(Started { inbox, anchors, clock })
     }
@@ -177,14 +187,14 @@ impl Whole {
     /// Approvals.
     async fn desk(
         &self,
-        parts: &mut JoinSet<()>,
+        parts: &mut Parts,
         outbox: &Outbox,
         homeserver: &Arc<dyn Homeserver>,
         clock: &Clock,
     ) -> Result<Arc<Desk>, DaemonError> {
         let policy = Policy::new(&self.connection).await?;
         let (teller, news) = mpsc::channel(NEWS);
-        parts.spawn({
+        parts.start("who follows policyd", {
             let policy = policy.clone();
             async move {
                 if let Err(error) = policy.follow(teller).await {
@@ -211,14 +221,14 @@ impl Whole {
             clock: clock.clone(),
         };
         let desk = Desk::new(judge, owners.collect(), book, around);
-        parts.spawn(Arc::clone(&desk).attend(news));
+        parts.start("the desk", Arc::clone(&desk).attend(news));
         Ok(desk)
     }
 
     /// Anchors, where there is a room for them.
     async fn anchor(
         &self,
-        parts: &mut JoinSet<()>,
+        parts: &mut Parts,
         outbox: &Outbox,
         clock: &Clock,
     ) -> Result<Option<Arc<Anchors>>, DaemonError> {
@@ -229,7 +239,7 @@ impl Whole {
         let post = Arc::new(outbox.clone());
         let anchors = Arc::new(Anchors::new(room, Schedule::default(), record, book, post));
         let (looking, clock) = (Arc::clone(&anchors), clock.clone());
-        parts.spawn(async move {
+        parts.start("the anchors", async move {
             let mut moment = Moment::Turning;
             let mut tick = tokio::time::interval(anchors::LOOK);
             loop {
@@ -257,9 +267,11 @@ impl Whole {
     async fn converse(&self, inbox: &Inbox) -> Result<Infallible, RunError> {
         self.account.log_in().await?;
         self.trust.attach(self.account.client());
-        let tending = tokio::spawn(Arc::clone(&self.trust).tend());
-        let stopped = self.account.run(inbox).await;
-        tending.abort();
-        stopped
+        tokio::select! {
+            stopped = self.account.run(inbox) => stopped,
+            // It never returns, and what panics in it is not caught.
+            () = Arc::clone(&self.trust).tend() => std::future::pending().await,
+            () = self.account.pins().follow(self.account.client(), &self.config) => std::future::pending().await,
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The account has one cross-signing identity, made at the first start, and one recovery key, shown once. A device that
 //! lost its store logs in again and comes back by that key; nobody has to do anything when it is among the
-//! credentials. People are verified by operators alone.
+//! credentials. People are verified by operators alone, and known by the identity that was seen first ([`pinning`]).
 //!
 //! The deciding parts are pure and say what is next: [`healing`] for a start, [`stage`] for the recovery key, [`rekey`]
 //! for the store's key, [`flow`] for one verification. Around them [`signing`], [`recovery`], [`keyring`] and
@@ -20,6 +20,7 @@ pub mod condition;
 pub mod flow;
 pub mod healing;
 pub mod keyring;
+pub mod pinning;
 pub mod recovery;
 pub mod rekey;
 pub mod sealing;
@@ -28,11 +29,13 @@ pub mod stage;
 pub mod status;
 pub mod verification;
 
+mod accepting;
 mod book;
 mod following;
 mod listening;
 
 use condition::Conditions;
+use pinning::Pins;
 use verification::Verifications;
 
 use crate::account::{Credentials, Login};
@@ -66,6 +69,14 @@ pub enum TrustError {
     /// This device has nothing to put under a new key.
     #[error("cannot make a recovery key: this device does not hold the account's identity; recover it first")]
     NoIdentity,
+    /// An identity of somebody cannot be accepted.
+    #[error("cannot accept an identity of {user}: {why}")]
+    Acceptance {
+        /// Whose.
+        user: String,
+        /// Why.
+        why: String,
+    },
     /// There is no key to show.
     #[error("the recovery key was shown already, or was not made here; rotate it to get another one")]
     Shown,
@@ -101,6 +112,7 @@ pub struct Trust {
     secrets: Secrets,
     client: Mutex<Option<Client>>,
     conditions: Arc<Conditions>,
+    pins: Arc<Pins>,
     verifications: Verifications,
     /// One change of keys at a time.
     turn: tokio::sync::Mutex<()>,
@@ -113,10 +125,11 @@ impl Trust {
         store: Store,
         secrets: Secrets,
         conditions: Arc<Conditions>,
+        pins: Arc<Pins>,
     ) -> Arc<Self> {
         let verifications = Verifications::new(Arc::clone(&config));
         let (client, turn) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        Arc::new(Self { config, store, secrets, client, conditions, verifications, turn })
+        Arc::new(Self { config, store, secrets, client, conditions, pins, verifications, turn })
     }
 
     /// The client, once it is logged in and before its first sync: verifications that come with it are heard.

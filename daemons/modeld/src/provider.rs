@@ -71,6 +71,8 @@ pub enum ProviderError {
         server: String,
         /// What is wrong with the way to it.
         cause: String,
+        /// The request may have gone out before that.
+        is_sent: bool,
     },
     /// No connection to the server.
     #[error(
@@ -198,6 +200,20 @@ pub enum ProviderError {
         /// Host and port.
         server: String,
     },
+}
+
+impl ProviderError {
+    /// Whether it is certain that no model has read the request: it did not leave the machine, or came to a server that
+    /// let nobody in.
+    pub(crate) const fn reached_no_model(&self) -> bool {
+        matches!(
+            self,
+            Self::Egress { is_sent: false, .. }
+                | Self::Unreachable { .. }
+                | Self::Barred { .. }
+                | Self::Key { .. }
+        )
+    }
 }
 
 fn later(retry_after: Option<Duration>) -> String {

@@ -275,6 +275,7 @@ fn fault(error: &ProviderError, text: String) -> Fault {
         ProviderError::Names { .. } => Fault::InvalidArgument(text),
         ProviderError::RateLimited { .. } => Fault::Busy(text),
         ProviderError::TooLarge { .. } => Fault::TooLarge(text),
+        error if error.reached_no_model() => Fault::Unreached(text),
         _ => Fault::Unavailable(text),
     }
 }
@@ -282,7 +283,26 @@ fn fault(error: &ProviderError, text: String) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Said;
     use testudo::model::{Message, ToolSpec};
+
+    #[test]
+    fn what_came_to_no_model_is_told_apart_from_what_may_have() {
+        let (server, said) = (|| "m:1".to_owned(), || Said::new(""));
+        let egress = |is_sent| ProviderError::Egress { server: server(), cause: "away".into(), is_sent };
+        for (error, is_unreached) in [
+            (egress(false), true),
+            (egress(true), false),
+            (ProviderError::Unreachable { server: server(), said: said() }, true),
+            (ProviderError::Barred { server: server(), reason: String::new(), said: said() }, true),
+            (ProviderError::Key { server: server(), status: 401 }, true),
+            (ProviderError::BrokeOff { server: server() }, false),
+            (ProviderError::Server { server: server(), status: 500, said: said() }, false),
+        ] {
+            let fault = fault(&error, error.to_string());
+            assert_eq!(matches!(fault, Fault::Unreached(_)), is_unreached, "{error}");
+        }
+    }
 
     #[test]
     fn only_policyd_gets_verdicts_and_nothing_else() {

@@ -8,12 +8,14 @@ use std::os::fd::OwnedFd;
 use crate::changeset::{self, Proposal};
 use crate::client::ClientError;
 use crate::limits::Limits;
-use crate::memfd;
+use crate::memfd::{self, Sealed};
 use crate::protocol::{Done, Proposed};
 use crate::upper::Found;
 
 /// Most bytes that a runner adds to a call's output in its own words.
 pub(crate) const NOTE: u64 = 1024;
+/// Most bytes of what is said beside a file, or instead of one: a sentence with a path in it.
+const MOST_SAID: u64 = 64 * 1024;
 /// Most bytes of old contents, all together; each one is bounded, too.
 const MOST_OLD: u64 = 32 * 1024 * 1024;
 /// Most bytes of any manifest.
@@ -81,6 +83,13 @@ pub(crate) fn proposed(found: Found, limits: &Limits) -> std::io::Result<(Propos
     Ok((changes, vec![memfd::sealed(c"manifest", &manifest)?, found.contents]))
 }
 
+/// What is beside the reply to a call that was to give a file.
+pub(crate) struct Gave {
+    pub(crate) file: Option<Sealed>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
 /// The descriptors of one reply, in their order.
 pub(crate) struct Bulk(std::vec::IntoIter<OwnedFd>);
 
@@ -98,6 +107,23 @@ impl Bulk {
         Ok((self.exactly(done.stdout_len)?, self.exactly(done.stderr_len)?))
     }
 
+    /// The file that a call gave, which is not read into memory. Of one that gave none, only what it says about that is
+    /// read: how long a file may be is no bound for words.
+    pub(crate) fn file(&mut self, done: &Done, limits: &Limits) -> Result<Gave, ClientError> {
+        if done.stdout_len > limits.output_bytes {
+            return Err(ClientError::Unexpected("its output is longer than the call's limit"));
+        }
+        if done.exit != Some(0) || done.timed_out || done.output_truncated {
+            let (stdout, stderr) = (self.said(done.stdout_len)?, self.said(done.stderr_len)?);
+            return Ok(Gave { file: None, stdout, stderr });
+        }
+        let file = Sealed::of(self.next()?, done.stdout_len).map_err(ClientError::Bulk)?;
+        if file.length != done.stdout_len {
+            return Err(ClientError::Unexpected("its file is shorter than announced"));
+        }
+        Ok(Gave { file: Some(file), stdout: Vec::new(), stderr: self.said(done.stderr_len)? })
+    }
+
     /// A change set with this digest.
     pub(crate) fn proposal(&mut self, digest: &str, bounds: &Bounds) -> Result<Proposal, ClientError> {
         let manifest = self.take(bounds.manifest)?;
@@ -110,17 +136,30 @@ impl Bulk {
     }
 
     fn exactly(&mut self, length: u64) -> Result<Vec<u8>, ClientError> {
-        let bytes = self.take(length)?;
-        if bytes.len() as u64 == length {
-            Ok(bytes)
-        } else {
-            Err(ClientError::Unexpected("its output is shorter than announced"))
-        }
+        read(self.next()?, length)
+    }
+
+    /// What was said, unless it is too long to be a sentence.
+    fn said(&mut self, length: u64) -> Result<Vec<u8>, ClientError> {
+        let descriptor = self.next()?;
+        if length > MOST_SAID { Ok(Vec::new()) } else { read(descriptor, length) }
     }
 
     fn take(&mut self, most: u64) -> Result<Vec<u8>, ClientError> {
-        let descriptor = self.0.next().ok_or(ClientError::Unexpected("a descriptor is missing"))?;
-        memfd::read_sealed(descriptor, most).map_err(ClientError::Bulk)
+        memfd::read_sealed(self.next()?, most).map_err(ClientError::Bulk)
+    }
+
+    fn next(&mut self) -> Result<OwnedFd, ClientError> {
+        self.0.next().ok_or(ClientError::Unexpected("a descriptor is missing"))
+    }
+}
+
+fn read(descriptor: OwnedFd, length: u64) -> Result<Vec<u8>, ClientError> {
+    let bytes = memfd::read_sealed(descriptor, length).map_err(ClientError::Bulk)?;
+    if bytes.len() as u64 == length {
+        Ok(bytes)
+    } else {
+        Err(ClientError::Unexpected("its output is shorter than announced"))
     }
 }
 
@@ -160,6 +199,38 @@ mod tests {
         assert!(bulk(&[b"abc", b""]).output(&done(2, 0), &limits).is_err(), "longer than announced");
         assert!(bulk(&[b"a", b""]).output(&done(2, 0), &limits).is_err(), "shorter than announced");
         assert!(bulk(&[b"ab"]).output(&done(2, 0), &limits).is_err(), "one is missing");
+    }
+
+    #[test]
+    fn a_file_is_not_read_and_of_a_failure_no_more_than_a_sentence_is() {
+        let limits = Limits { output_bytes: 1 << 20, ..Limits::default() };
+        let gave = |done: &Done, parts: &[&[u8]]| bulk(parts).file(done, &limits);
+        let given = gave(&done(3, 2), &[b"abc", b"hm"]).unwrap();
+        let file = given.file.unwrap();
+        assert_eq!(
+            (file.length, given.stdout.as_slice(), given.stderr.as_slice()),
+            (3, b"".as_slice(), b"hm".as_slice())
+        );
+        assert_eq!(file.sha256, changeset::sha256(b"abc"));
+        assert!(gave(&done(3, 0), &[b"ab", b""]).is_err(), "shorter than announced");
+        assert!(gave(&done(3, 0), &[b"abcd", b""]).is_err(), "longer than announced");
+        assert!(gave(&done((1 << 20) + 1, 0), &[b"", b""]).is_err(), "longer than the limit");
+        let long = vec![b'x'; usize::try_from(MOST_SAID).unwrap() + 1];
+        let said = |done: &Done, length: u64| {
+            let bytes = &long[..usize::try_from(length).unwrap()];
+            let gave = gave(done, &[bytes, bytes]).unwrap();
+            assert!(gave.file.is_none(), "{done:?}");
+            (gave.stdout.len() as u64, gave.stderr.len() as u64)
+        };
+        for failed in [
+            |done| Done { exit: Some(65), ..done },
+            |done| Done { timed_out: true, ..done },
+            |done| Done { output_truncated: true, ..done },
+            |done| Done { exit: None, signal: Some(9), ..done },
+        ] {
+            assert_eq!(said(&failed(done(MOST_SAID, MOST_SAID)), MOST_SAID), (MOST_SAID, MOST_SAID));
+            assert_eq!(said(&failed(done(MOST_SAID + 1, MOST_SAID + 1)), MOST_SAID + 1), (0, 0));
+        }
     }
 
     #[test]

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-use crate::bulk::{Bounds, Bulk, NOTE};
+use crate::bulk::{Bounds, Bulk, Gave, NOTE};
 use crate::changeset::{Proposal, ProposalError};
-use crate::memfd;
+use crate::memfd::{self, Sealed};
 use crate::protocol::{
-    Apply, Done, Identity, MAX_DESCRIPTORS, Merge, Origin, Probe, Proposed, Reply, Request, Run,
+    Apply, Builtin, Done, Identity, MAX_DESCRIPTORS, Merge, Origin, Probe, Program, Proposed, Reply, Request,
+    Run,
 };
 use crate::wire::{Connection, WireError};
 
@@ -73,10 +74,12 @@ pub enum ClientError {
 }
 
 /// What a call left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
     pub done: Done,
+    /// The file that [`Builtin::Give`] gave, whole; in the runner's memory, and in no standard output.
+    pub file: Option<Sealed>,
     /// Standard output, cut at the limit.
     pub stdout: Vec<u8>,
     /// Standard error, cut at the limit.
@@ -215,12 +218,17 @@ impl Instance {
             return Err(ClientError::Unexpected("it is about another call"));
         }
         let mut bulk = Bulk::new(descriptors);
-        let (stdout, stderr) = bulk.output(&done, &run.limits)?;
+        let Gave { file, stdout, stderr } = if matches!(run.program, Program::Builtin(Builtin::Give { .. })) {
+            bulk.file(&done, &run.limits)?
+        } else {
+            let (stdout, stderr) = bulk.output(&done, &run.limits)?;
+            Gave { file: None, stdout, stderr }
+        };
         let proposal = match &done.changes {
             Proposed::Changes { digest, .. } => Some(bulk.proposal(digest, &Bounds::of(&run.limits))?),
             Proposed::Nothing | Proposed::Refused { .. } => None,
         };
-        Ok(Outcome { done, stdout, stderr, proposal })
+        Ok(Outcome { done, file, stdout, stderr, proposal })
     }
 
     /// Asks the zygote which sandbox it is; none where no service manager gave it an identity.

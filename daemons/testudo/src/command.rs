@@ -2,12 +2,12 @@
 //!
 //! Pure: nothing is done here. [`table`] has every command once, with what follows it, where there is it, who may
 //! give it and what it does; reading, [`help`] and the table in `docs/commands.md` are all made from that.
-//! [`absent`] says what this version does not have, so that no channel pretends.
+//! [`jobs`] and [`MEMORY`] are answers that all channels give alike.
 //!
 //! A command begins with the one ASCII slash, and nothing that looks like it. Two slashes say one.
 
-pub mod absent;
 pub mod help;
+pub mod jobs;
 pub mod table;
 mod words;
 
@@ -18,6 +18,9 @@ use crate::visible;
 
 /// The most characters of an unknown word that are repeated to who typed it.
 const REPEATED: usize = 24;
+
+/// The answer to `/memory`.
+pub const MEMORY: &str = "nothing is remembered beyond a session; what this one holds (pins, messages, a summary) is shown by /pin and /usage";
 
 /// Where somebody types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

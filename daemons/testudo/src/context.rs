@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Context {
     /// The session.
     pub session: String,
+    /// How many messages it has.
+    #[serde(default)]
+    pub messages: u64,
     /// The model that answers in it; empty while the models cannot be listed and none was chosen.
     pub model: String,
     /// What there is to choose from; empty while they cannot be listed.
@@ -39,12 +42,15 @@ pub struct Model {
 pub struct Used {
     /// The model.
     pub model: String,
-    /// How many times it answered.
+    /// How many times it was asked, whether it answered or not.
     pub requests: u64,
     /// Tokens that it read.
     pub input: u64,
     /// Tokens that it wrote.
     pub output: u64,
+    /// How many of both its provider did not count, so that they are estimated.
+    #[serde(default)]
+    pub estimated: u64,
 }
 
 /// Tokens of a day.
@@ -54,6 +60,9 @@ pub struct Today {
     pub input: u64,
     /// That they wrote.
     pub output: u64,
+    /// How many of both no provider counted, so that they are estimated.
+    #[serde(default)]
+    pub estimated: u64,
 }
 
 /// The limit of a day.

@@ -20,6 +20,8 @@ pub enum Fault {
     NotFound(String),
     /// Something that this needs is not there now; trying again later may help.
     Unavailable(String),
+    /// What this was for could not be reached: nothing came to it, so that nothing was done and nothing spent there.
+    Unreached(String),
     /// An argument is over its limit.
     TooLarge(String),
     /// Too much is under way; trying again later helps.
@@ -37,6 +39,7 @@ impl Fault {
             | Self::InvalidArgument(text)
             | Self::NotFound(text)
             | Self::Unavailable(text)
+            | Self::Unreached(text)
             | Self::TooLarge(text)
             | Self::Busy(text)
             | Self::Internal(text) => text.clone(),

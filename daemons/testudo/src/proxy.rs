@@ -179,6 +179,8 @@ pub trait Matrix1 {
     fn emojis(&self, id: &str) -> zbus::Result<String>;
     /// Says whether both sides saw the same.
     fn confirm(&self, id: &str, matches: bool) -> zbus::Result<()>;
+    /// From now on a user is known by this identity.
+    fn accept_identity(&self, user: &str, identity: &str) -> zbus::Result<()>;
     /// What could not be read or not be sent.
     fn dead_letters(&self) -> zbus::Result<String>;
     /// The rooms, and what each of them is for.

@@ -61,6 +61,28 @@ pub struct Finished {
     pub end: End,
 }
 
+/// The last turn of a session that began, as `Agent1.Sessions` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it began, RFC 3339 in UTC.
+    pub began_at: String,
+    /// How it ended, if it has.
+    #[serde(default)]
+    pub ended: Option<Ended>,
+}
+
+/// How a turn ended, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// How.
+    pub end: End,
+    /// The question with which it was blocked.
+    #[serde(default)]
+    pub question: Option<String>,
+}
+
 /// What happens during a turn: the body of `Agent1.Event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]

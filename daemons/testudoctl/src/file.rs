@@ -27,7 +27,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "JSON: {session, file, path, size}\n\
     The file is as it was when the agent gave it. Only its owner may read it, and no file is written over.\n\
-    The agent's tools forget it when they are restarted, or when there are too many: ask for it again.\n\n\
+    The agent's tools forget it a day after it was given, an hour after it was fetched, and when they are restarted: ask for it again.\n\n\
     Example: testudoctl file main f-6c1f…\n         testudoctl file main f-6c1f… --output report.pdf")]
 pub struct Args {
     /// The session in which it was given.

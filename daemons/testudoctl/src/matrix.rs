@@ -1,7 +1,7 @@
 //! `testudoctl matrix`: looking after the account that the agent talks with.
 //!
-//! [`status`] and [`lists`] show, [`key`] handles the recovery key, [`verify`] compares emoji with a person. Nothing is
-//! confirmed but by a person at a terminal: there is no option for it.
+//! [`status`] and [`lists`] show, [`key`] handles the recovery key, [`verify`] compares emoji with a person, [`identity`]
+//! accepts another identity of his. Nothing is confirmed but by a person at a terminal: there is no option for it.
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::page::Page;
 
+mod identity;
 mod key;
 mod lists;
 mod status;
@@ -41,6 +42,8 @@ enum Command {
     Recover,
     /// Verify a person or a device by comparing emoji; without arguments, list what goes on.
     Verify(verify::Args),
+    /// Accept that a person has another identity than the one that was known, without comparing.
+    AcceptIdentity(identity::Args),
     /// List what could not be read or not be sent.
     #[command(after_help = lists::LETTERS)]
     DeadLetters,
@@ -59,6 +62,7 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
         Command::Rotate => key::rotate(&matrix, page).await,
         Command::Recover => key::recover(&matrix, page).await,
         Command::Verify(args) => verify::run(args, &matrix, page).await,
+        Command::AcceptIdentity(args) => identity::run(args, &matrix, page).await,
         Command::DeadLetters => lists::letters(&matrix, page).await,
     }
 }

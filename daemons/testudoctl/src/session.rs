@@ -1,6 +1,7 @@
 //! `testudoctl session`: conversations.
 
 use clap::{Args as ClapArgs, Subcommand};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::chat::context;
@@ -26,7 +27,8 @@ pub struct Args {
 enum Command {
     /// List conversations.
     #[command(
-        after_help = "JSON: [{session, started_at, last_at, messages, turns, running, blocked, stopped}]; stopped is null or {by, at}\n\nExample: testudoctl session list"
+        after_help = "JSON: [{session, started_at, last_at, messages, turns, running, blocked, unattended, run, stopped}]; run is null or {began_at, ended}, ended is null or {at, end, question},
+stopped is null or {by, at}; of one of another version there are session and sealed alone\n\nExample: testudoctl session list"
     )]
     List,
     /// Show one conversation.
@@ -39,7 +41,7 @@ enum Command {
     },
     /// Show what one has beside its messages: the model, tokens, pins.
     #[command(
-        after_help = "JSON: {session, model, models:[{name, provider, configured}], usage:[{model, requests, input, output}], today:{input, output},\nbudget, pins:[{number, text, by, at}], compacted}; budget is null or {tokens, spent, resets_at}, compacted null or {messages, at}\n\nExample: testudoctl session context main"
+        after_help = "JSON: {session, model, models:[{name, provider, configured}], messages, usage:[{model, requests, input, output, estimated}],\ntoday:{input, output, estimated},\nbudget, pins:[{number, text, by, at}], compacted}; budget is null or {tokens, spent, resets_at}, compacted null or {messages, at}\n\nExample: testudoctl session context main"
     )]
     Context {
         /// Its name.
@@ -90,6 +92,14 @@ pub async fn run(args: Args, page: &Page) -> Result<(), Failure> {
 /// # Errors
 /// When it does not.
 pub async fn sessions(link: &Link) -> Result<Vec<Value>, Failure> {
+    read(link).await
+}
+
+/// All conversations, as far as somebody wants to know of them.
+///
+/// # Errors
+/// When `agentd` does not list them.
+pub async fn read<T: DeserializeOwned>(link: &Link) -> Result<Vec<T>, Failure> {
     link::read("agentd", &link.agent().await?.sessions().await.doing("list the sessions")?)
 }
 
@@ -115,6 +125,15 @@ pub fn listed(sessions: &[Value], paint: Paint) -> String {
     }
     let mut out = String::new();
     for session in sessions {
+        if !text(session, "sealed").is_empty() {
+            let name = format!("{:<20}", screen::brief(text(session, "session"), 40));
+            out.push_str(&format!(
+                "{} {}\n",
+                paint.bold(&name),
+                paint.red(&screen::line(text(session, "sealed")))
+            ));
+            continue;
+        }
         let running = session.get("running").and_then(Value::as_bool).unwrap_or(false);
         let turns = session.get("turns").and_then(Value::as_u64).unwrap_or(0);
         out.push_str(&format!(

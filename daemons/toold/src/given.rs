@@ -1,26 +1,41 @@
-//! Files that calls give to people: kept as they were at the call, until they are fetched, forgotten, or too many.
+//! Files that calls give to people: kept as they were at the call, until people have them.
 //!
-//! They lie in sealed memory and nowhere on the disk, so none outlives the daemon. What is kept counts as memory of this
-//! daemon, which is why there is so little of it: who is to have a file fetches it when its call has ended.
+//! The bytes stay in the sealed memory in which a sandbox handed them over. It counts as the sandbox's: whoever gives much
+//! fills his own, and this daemon holds descriptors however many give at once. Nothing of it is on the disk, so none
+//! outlives the daemon.
+//!
+//! What nobody has fetched yet makes no room for anything, be it of the same session. Where there is no room left, the call
+//! fails and says what helps.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use testudo::fault::Fault;
 use testudo::tool::GivenFile;
-use testudo_sandbox::{changeset, memfd};
+use testudo_sandbox::memfd::Sealed;
 use thiserror::Error;
 
-use crate::inbox;
+mod naming;
+#[cfg(test)]
+mod tests;
 
-/// The most files of one session; the oldest makes room.
+/// The most files of one session.
 const MOST_FILES: usize = 32;
 /// The most bytes of one session.
 const MOST_BYTES: u64 = 48 << 20;
+/// The most files of all sessions together: each is a descriptor of this daemon, which may have 1024.
+const MOST_FILES_TOGETHER: usize = 256;
 /// The most bytes of all sessions together.
-const MOST_TOGETHER: u64 = 96 << 20;
+const MOST_TOGETHER: u64 = 192 << 20;
+/// How long what was fetched makes no room either: who dies before he has passed it on fetches it once more.
+const PASSING_ON: Duration = Duration::from_mins(1);
+/// How long what was fetched is kept where nobody needs the room.
+const FETCHED: Duration = Duration::from_hours(1);
+/// How long it is kept for people who do not come.
+const UNFETCHED: Duration = Duration::from_hours(24);
 
 /// Why a file cannot be fetched.
 #[derive(Debug, Error)]
@@ -43,6 +58,28 @@ impl From<GivenError> for Fault {
     }
 }
 
+/// Why a file cannot be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FullError {
+    /// Its session has too much.
+    #[error(
+        "cannot keep the file: people have not got yet what this session gave before, and more than {} files or {} MiB do \
+         not wait for them; they get it when you have answered, or with `testudoctl file`, so give the rest then, or several \
+         files as one archive",
+        MOST_FILES,
+        MOST_BYTES >> 20
+    )]
+    Session,
+    /// All sessions together have too much.
+    #[error(
+        "cannot keep the file: people have not got yet what all sessions gave before, and more than {} files or {} MiB do \
+         not wait for them; give it again when they have",
+        MOST_FILES_TOGETHER,
+        MOST_TOGETHER >> 20
+    )]
+    Together,
+}
+
 /// The files of all sessions, the oldest first.
 #[derive(Debug, Default)]
 pub struct Given(Mutex<VecDeque<Kept>>);
@@ -52,45 +89,75 @@ struct Kept {
     session: String,
     file: GivenFile,
     content: OwnedFd,
+    since: Instant,
+    /// When it was last.
+    fetched: Option<Instant>,
+}
+
+impl Kept {
+    /// Whether people have it, so that nothing is lost with it.
+    fn makes_room(&self, now: Instant) -> bool {
+        self.fetched.is_some_and(|fetched| now.saturating_duration_since(fetched) >= PASSING_ON)
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let (since, longest) = self.fetched.map_or((self.since, UNFETCHED), |fetched| (fetched, FETCHED));
+        now.saturating_duration_since(since) >= longest
+    }
 }
 
 impl Given {
-    /// Keeps a file of a session under an id that nobody can guess. What is too much then makes room, the oldest first.
+    /// Keeps a file of a session under an id that nobody can guess. Files that people have make room for it, the oldest
+    /// first, and no others.
     ///
     /// # Errors
-    /// No memory or no descriptor is left.
-    pub fn keep(&self, session: &str, name: &str, bytes: &[u8]) -> io::Result<GivenFile> {
-        let name = name_of(name);
+    /// There is no room for it.
+    pub fn keep(
+        &self,
+        session: &str,
+        name: &str,
+        found: Sealed,
+        now: Instant,
+    ) -> Result<GivenFile, FullError> {
+        let name = naming::name_of(name);
         let file = GivenFile {
             id: format!("f-{}", uuid::Uuid::new_v4()),
-            mime: mime(&name).to_owned(),
+            mime: naming::mime(&name).to_owned(),
             name,
-            size: bytes.len() as u64,
-            sha256: changeset::sha256(bytes),
+            size: found.length,
+            sha256: found.sha256,
         };
-        let content = memfd::sealed(c"given", bytes)?;
         let mut files = self.lock();
-        files.push_back(Kept { session: session.to_owned(), file: file.clone(), content });
-        while let Some(oldest) = oldest_too_many(&files, session) {
-            files.remove(oldest);
-        }
+        files.retain(|kept| !kept.is_over(now));
+        let leaving = leaving(&files, session, file.size, now)?;
+        files.retain(|kept| !leaving.contains(&kept.file.id));
+        let (session, content, file_kept) = (session.to_owned(), found.content, file.clone());
+        files.push_back(Kept { session, file: file_kept, content, since: now, fetched: None });
         Ok(file)
     }
 
     /// The bytes of a file of this session and no other: sealed, to be read from their beginning whatever its position
-    /// is.
+    /// is. It can be fetched again, for an hour at least where nobody needs the room.
     ///
     /// # Errors
     /// [`GivenError::Unknown`].
-    pub fn fetch(&self, session: &str, id: &str) -> Result<OwnedFd, GivenError> {
-        let files = self.lock();
-        let kept = files.iter().find(|kept| kept.session == session && kept.file.id == id);
-        Ok(kept.ok_or(GivenError::Unknown)?.content.try_clone()?)
+    pub fn fetch(&self, session: &str, id: &str, now: Instant) -> Result<OwnedFd, GivenError> {
+        let mut files = self.lock();
+        let kept = files.iter_mut().find(|kept| kept.session == session && kept.file.id == id);
+        let kept = kept.filter(|kept| !kept.is_over(now)).ok_or(GivenError::Unknown)?;
+        let content = kept.content.try_clone()?;
+        kept.fetched = Some(now);
+        Ok(content)
     }
 
     /// Forgets the files of a session.
     pub fn forget(&self, session: &str) {
         self.lock().retain(|kept| kept.session != session);
+    }
+
+    /// Forgets what was kept for long enough.
+    pub fn forget_old(&self, now: Instant) {
+        self.lock().retain(|kept| !kept.is_over(now));
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
@@ -99,122 +166,25 @@ impl Given {
     }
 }
 
-/// Which file makes room, where a session that was just given one has too much, or all have.
-fn oldest_too_many(files: &VecDeque<Kept>, session: &str) -> Option<usize> {
-    let is_of = |kept: &&Kept| kept.session == session;
-    let count = files.iter().filter(is_of).count();
-    let bytes: u64 = files.iter().filter(is_of).map(|kept| kept.file.size).sum();
-    let together: u64 = files.iter().map(|kept| kept.file.size).sum();
-    if count > MOST_FILES || bytes > MOST_BYTES {
-        return files.iter().position(|kept| kept.session == session);
-    }
-    (together > MOST_TOGETHER).then_some(0)
-}
-
-/// A name for people, who may save the file under it: no path, nothing hidden, and nothing that a program takes for one
-/// of its options.
-fn name_of(name: &str) -> String {
-    let name = inbox::plain(name);
-    let name = name.trim_start_matches(['.', '-']);
-    if name.is_empty() { "file".to_owned() } else { name.to_owned() }
-}
-
-/// A type by the name. A client may show what is listed here; HTML, SVG and whatever else could run something where it
-/// is shown is not, and is something to be saved.
-fn mime(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    match extension.as_deref() {
-        Some("txt" | "log") => "text/plain",
-        Some("md") => "text/markdown",
-        Some("csv") => "text/csv",
-        Some("diff" | "patch") => "text/x-diff",
-        Some("json") => "application/json",
-        Some("pdf") => "application/pdf",
-        Some("zip") => "application/zip",
-        Some("gz" | "tgz") => "application/gzip",
-        Some("tar") => "application/x-tar",
-        Some("png") => "image/png",
-        Some("jpg" | "jpeg") => "image/jpeg",
-        Some("gif") => "image/gif",
-        Some("webp") => "image/webp",
-        _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_fetched_as_it_was_and_by_its_session_alone() {
-        let given = Given::default();
-        let file = given.keep("s", "../out/report.pdf", b"abc").unwrap();
-        assert_eq!((file.name.as_str(), file.mime.as_str(), file.size), ("report.pdf", "application/pdf", 3));
-        assert_eq!(file.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        for _ in 0..2 {
-            let content = given.fetch("s", &file.id).unwrap();
-            assert_eq!(memfd::read_sealed(content, 3).unwrap(), b"abc");
-        }
-        for (session, id) in [("t", file.id.as_str()), ("s", "f-1"), ("s", ""), ("", file.id.as_str())] {
-            assert!(matches!(given.fetch(session, id), Err(GivenError::Unknown)), "{session} {id}");
-        }
-        let other = given.keep("t", "a", b"").unwrap();
-        given.forget("s");
-        assert!(given.fetch("s", &file.id).is_err() && given.fetch("t", &other.id).is_ok());
-    }
-
-    /// Keeps a file that is said to have this size.
-    fn sized(given: &Given, session: &str, size: u64) -> GivenFile {
-        let file = given.keep(session, "a", b"x").unwrap();
-        given.lock().back_mut().unwrap().file.size = size;
-        // What is too much is seen with the next one.
-        file
-    }
-
-    #[test]
-    fn what_is_too_much_makes_room_in_its_session_first() {
-        let given = Given::default();
-        let is_there = |session: &str, file: &GivenFile| given.fetch(session, &file.id).is_ok();
-        let first = given.keep("s", "a", b"x").unwrap();
-        let others = given.keep("t", "a", b"x").unwrap();
-        for _ in 0..MOST_FILES {
-            given.keep("s", "a", b"x").unwrap();
-        }
-        assert!(!is_there("s", &first), "it was the oldest of 33");
-        assert!(is_there("t", &others), "another session's stays");
-        let large: Vec<_> = (0..4).map(|_| sized(&given, "u", 15 << 20)).collect();
-        given.keep("u", "a", b"x").unwrap();
-        assert_eq!(
-            large.iter().map(|file| is_there("u", file)).collect::<Vec<_>>(),
-            [false, true, true, true]
-        );
-        assert!(is_there("t", &others));
-        for _ in 0..3 {
-            sized(&given, "v", 16 << 20);
-        }
-        given.keep("v", "a", b"x").unwrap();
-        sized(&given, "w", 40 << 20);
-        given.keep("w", "a", b"x").unwrap();
-        assert!(!is_there("t", &others), "all have too much, and this one is the oldest");
-        let together: u64 = given.lock().iter().map(|kept| kept.file.size).sum();
-        assert!(together <= MOST_TOGETHER, "{together}");
-    }
-
-    #[test]
-    fn names_are_safe_to_save_and_types_safe_to_show() {
-        for (name, called, kind) in [
-            ("report.PDF", "report.PDF", "application/pdf"),
-            ("out/chart.png", "chart.png", "image/png"),
-            (".bashrc", "bashrc", "application/octet-stream"),
-            ("..", "file", "application/octet-stream"),
-            ("-rf.txt", "rf.txt", "text/plain"),
-            ("page.html", "page.html", "application/octet-stream"),
-            ("logo.svg", "logo.svg", "application/octet-stream"),
-            ("a\u{202e}fdp.exe", "a_fdp.exe", "application/octet-stream"),
-            ("x.tar.gz", "x.tar.gz", "application/gzip"),
-            ("", "file", "application/octet-stream"),
-        ] {
-            assert_eq!((name_of(name).as_str(), mime(&name_of(name))), (called, kind), "{name:?}");
+/// The files that make room for one more of a session: no more than it needs.
+fn leaving(files: &VecDeque<Kept>, session: &str, size: u64, now: Instant) -> Result<Vec<String>, FullError> {
+    let mut leaving = Vec::new();
+    for (full, most_files, most_bytes) in [
+        (FullError::Session, MOST_FILES, MOST_BYTES),
+        (FullError::Together, MOST_FILES_TOGETHER, MOST_TOGETHER),
+    ] {
+        let counts = |kept: &&Kept| full == FullError::Together || kept.session == session;
+        let staying: Vec<&Kept> =
+            files.iter().filter(counts).filter(|kept| !leaving.contains(&kept.file.id)).collect();
+        let mut count = staying.len() + 1;
+        let mut bytes = staying.iter().map(|kept| kept.file.size).fold(size, u64::saturating_add);
+        let mut spare = staying.into_iter().filter(|kept| kept.makes_room(now));
+        while count > most_files || bytes > most_bytes {
+            let next = spare.next().ok_or(full)?;
+            leaving.push(next.file.id.clone());
+            count -= 1;
+            bytes = bytes.saturating_sub(next.file.size);
         }
     }
+    Ok(leaving)
 }

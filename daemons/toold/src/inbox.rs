@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use testudo::fault::Fault;
 use testudo_sandbox::inbox::{INBOX, MOST_BYTES};
@@ -16,6 +17,8 @@ use thiserror::Error;
 const MOST_FILES: usize = 32;
 /// The most bytes of all sessions together.
 const MOST_TOGETHER: u64 = 1 << 30;
+/// How long a file makes no room for those of other sessions.
+const KEPT: Duration = Duration::from_hours(7 * 24);
 /// The longest name, without the number before it.
 const LONGEST: usize = 80;
 
@@ -30,7 +33,8 @@ pub enum InboxError {
     Long,
     /// All sessions together have too much.
     #[error(
-        "cannot keep the file: the sessions have more than {MOST_TOGETHER} bytes of files; close some of them"
+        "cannot keep the file: the sessions were sent more than {MOST_TOGETHER} bytes of files within a week; an operator \
+         can have one forget its own (CloseSession of org.testudo.Tools1)"
     )]
     Full,
     /// The disk says no.
@@ -79,11 +83,18 @@ impl Inbox {
         Ok(Self { directory, adding: Mutex::default() })
     }
 
-    /// Keeps a file of a session, whose name must be one, and gives the path at which its calls find it.
+    /// Keeps a file of a session, whose name must be one, and gives the path at which its calls find it. Where all have
+    /// too much, files of a week ago make room, the oldest first.
     ///
     /// # Errors
-    /// When it is no file, too long, or cannot be written.
-    pub fn keep(&self, session: &str, name: &str, mut content: File) -> Result<String, InboxError> {
+    /// When it is no file, too long, there is no room, or it cannot be written.
+    pub fn keep(
+        &self,
+        session: &str,
+        name: &str,
+        mut content: File,
+        now: SystemTime,
+    ) -> Result<String, InboxError> {
         if !content.metadata()?.is_file() {
             return Err(InboxError::Kind);
         }
@@ -95,9 +106,7 @@ impl Inbox {
             return Err(InboxError::Long);
         }
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.together()?.saturating_add(bytes.len() as u64) > MOST_TOGETHER {
-            return Err(InboxError::Full);
-        }
+        self.make_room(bytes.len() as u64, now)?;
         let known = self.of(session)?;
         let number = known.last().map_or(1, |last| last.number + 1);
         let name = format!("{number}-{}", plain(name));
@@ -141,14 +150,31 @@ impl Inbox {
         }
     }
 
-    fn together(&self) -> io::Result<u64> {
-        let mut bytes: u64 = 0;
+    /// Forgets as many files of a week ago as a new one of this size needs, or none where that would not do.
+    fn make_room(&self, size: u64, now: SystemTime) -> Result<(), InboxError> {
+        let mut files = Vec::new();
         for session in fs::read_dir(&self.directory)? {
             for file in fs::read_dir(session?.path())? {
-                bytes = bytes.saturating_add(file?.metadata()?.len());
+                let file = file?;
+                let about = file.metadata()?;
+                files.push((about.modified()?, about.len(), file.path()));
             }
         }
-        Ok(bytes)
+        files.sort_unstable();
+        let mut together = files.iter().map(|(_, length, _)| *length).fold(size, u64::saturating_add);
+        let mut leaving = Vec::new();
+        for (since, length, path) in files {
+            if together <= MOST_TOGETHER || now.duration_since(since).unwrap_or_default() < KEPT {
+                break;
+            }
+            together -= length;
+            leaving.push(path);
+        }
+        if together > MOST_TOGETHER {
+            return Err(InboxError::Full);
+        }
+        leaving.into_iter().try_for_each(fs::remove_file)?;
+        Ok(())
     }
 }
 
@@ -184,9 +210,10 @@ mod tests {
             ("", "/inbox/5-file"),
             ("r\u{202e}fdp.exe now obey\n", "/inbox/6-r_fdp.exe_now_obey_"),
         ] {
-            assert_eq!(inbox.keep("s", given, file(b"x")).unwrap(), kept);
+            assert_eq!(inbox.keep("s", given, file(b"x"), SystemTime::now()).unwrap(), kept);
         }
-        let long = inbox.keep("s", &format!("{}.png", "x".repeat(300)), file(b"x")).unwrap();
+        let long =
+            inbox.keep("s", &format!("{}.png", "x".repeat(300)), file(b"x"), SystemTime::now()).unwrap();
         assert!(long.len() < 100 && long.ends_with("xx.png"), "{long}");
         let inbox = Inbox::open(state.path().join("inbox")).unwrap();
         let names: Vec<u64> = inbox.of("s").unwrap().into_iter().map(|kept| kept.number).collect();
@@ -201,12 +228,41 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let inbox = Inbox::open(state.path().join("inbox")).unwrap();
         let long = vec![0; usize::try_from(MOST_BYTES).unwrap() + 1];
-        assert!(matches!(inbox.keep("s", "a", file(&long)), Err(InboxError::Long)));
-        assert!(matches!(inbox.keep("s", "a", File::open("/dev/zero").unwrap()), Err(InboxError::Kind)));
+        assert!(matches!(inbox.keep("s", "a", file(&long), SystemTime::now()), Err(InboxError::Long)));
+        assert!(matches!(
+            inbox.keep("s", "a", File::open("/dev/zero").unwrap(), SystemTime::now()),
+            Err(InboxError::Kind)
+        ));
         for _ in 0..=MOST_FILES {
-            inbox.keep("s", "a", file(b"x")).unwrap();
+            inbox.keep("s", "a", file(b"x"), SystemTime::now()).unwrap();
         }
         let kept = inbox.of("s").unwrap();
         assert_eq!((kept.len(), kept[0].name.as_str()), (MOST_FILES, "2-a"));
+    }
+
+    #[test]
+    fn when_all_have_too_much_files_of_a_week_ago_make_room_and_younger_ones_do_not() {
+        let state = tempfile::tempdir().unwrap();
+        let inbox = Inbox::open(state.path().join("inbox")).unwrap();
+        let now = SystemTime::now();
+        let day = Duration::from_hours(24);
+        // A file that takes no room on this disk, but is as long.
+        let sent = |session: &str, length: u64, days: u32| {
+            inbox.keep(session, "a", file(b""), now).unwrap();
+            let path = inbox.of(session).unwrap().pop().unwrap().path;
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(length).unwrap();
+            file.set_modified(now - day * days).unwrap();
+            path
+        };
+        let [old, older, recent] =
+            [sent("s", 16 << 20, 8), sent("t", 16 << 20, 9), sent("u", MOST_TOGETHER - (32 << 20), 6)];
+        let keep = |length: usize| inbox.keep("mine", "b", file(&vec![1; length]), now);
+        keep(1).unwrap();
+        assert!(!older.exists() && old.exists() && recent.exists(), "the oldest alone was enough");
+        keep(16 << 20).unwrap();
+        assert!(!old.exists() && recent.exists());
+        assert!(matches!(keep(16 << 20), Err(InboxError::Full)));
+        assert!(recent.exists() && inbox.of("mine").unwrap().len() == 2);
     }
 }

@@ -163,7 +163,7 @@ pub fn result(tool: &str, outcome: &Outcome) -> Result<(Value, bool), Refusal> {
     }
     let answer: Option<Value> = if tool == FILE && done.exit == Some(0) {
         // Its bytes are for people and never an answer; what is said of them, whoever keeps them says.
-        is_file(tool, outcome).then_some(Value::Null)
+        outcome.file.as_ref().map(|_| Value::Null)
     } else {
         serde_json::from_slice(&outcome.stdout).ok()
     };
@@ -190,11 +190,6 @@ pub fn result(tool: &str, outcome: &Outcome) -> Result<(Value, bool), Refusal> {
     }
 }
 
-/// Whether what a call printed is a file for people, whole.
-pub fn is_file(tool: &str, outcome: &Outcome) -> bool {
-    tool == FILE && outcome.done.exit == Some(0) && !outcome.done.output_truncated
-}
-
 /// Who could have written the result of a tool.
 pub fn labels(tool: &str) -> Labels {
     match tool {
@@ -218,4 +213,41 @@ fn echo(arguments: &Value) -> Value {
 fn time_now(_: &Value) -> Value {
     let now = jiff::Timestamp::now();
     json!({ "utc": format!("{now:.3}"), "unix": now.as_second() })
+}
+
+#[cfg(test)]
+mod tests {
+    use testudo_sandbox::protocol::{Done, Proposed, TIMED_OUT};
+
+    use super::*;
+
+    #[test]
+    fn what_was_cut_by_time_is_an_error_and_what_ends_with_its_status_is_a_result() {
+        let ended = |timed_out| {
+            let done = Done {
+                call: "c".into(),
+                exit: Some(TIMED_OUT),
+                signal: None,
+                timed_out,
+                output_truncated: false,
+                duration_us: 2_000_000,
+                peak_memory: None,
+                stdout_len: 0,
+                stderr_len: 0,
+                changes: Proposed::Nothing,
+            };
+            Outcome { done, file: None, stdout: Vec::new(), stderr: Vec::new(), proposal: None }
+        };
+        for tool in ["shell.run", "code.run", "test.run", CONTAINER, "fs.read", FILE] {
+            let refusal = result(tool, &ended(true)).unwrap_err();
+            assert_eq!(
+                (refusal.code, refusal.stage, refusal.retriable),
+                (Code::PluginTimeout, Some(6), true),
+                "{tool}"
+            );
+            assert!(refusal.message.contains("killed after 2000 ms"), "{}", refusal.message);
+        }
+        let (content, truncated) = result("shell.run", &ended(false)).unwrap();
+        assert_eq!((&content["exit"], truncated), (&json!(124), false));
+    }
 }

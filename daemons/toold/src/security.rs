@@ -148,7 +148,7 @@ mod tests {
             stderr_len: 0,
             changes: Proposed::Nothing,
         };
-        let late = Outcome { done, stdout: Vec::new(), stderr: Vec::new(), proposal: None };
+        let late = Outcome { done, file: None, stdout: Vec::new(), stderr: Vec::new(), proposal: None };
         assert!(is_there(&late), "that there is none was not said");
         assert!(text(&late).is_err(), "what was not read is not empty");
     }

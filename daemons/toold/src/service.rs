@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt as _;
 use libsystemd::logging::Priority;
@@ -44,7 +44,7 @@ use crate::switch::Switch;
 use crate::telling;
 use crate::validation::Tool;
 
-/// How often idle sandboxes are looked for.
+/// How often it is looked for idle sandboxes, and for files that were kept for long enough.
 const EVICT: Duration = Duration::from_mins(1);
 /// How long running calls may take to end when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -140,7 +140,9 @@ impl Tools {
         let _ = caller.require_daemon(&[Daemon::Agentd])?;
         let (session, name) = (one(session)?.to_owned(), name.to_owned());
         let (inbox, content) = (self.inbox.clone(), File::from(std::os::fd::OwnedFd::from(content)));
-        let kept = tokio::task::spawn_blocking(move || inbox.keep(&session, &name, content)).await;
+        let kept =
+            tokio::task::spawn_blocking(move || inbox.keep(&session, &name, content, SystemTime::now()))
+                .await;
         Ok(kept.map_err(|error| Fault::Internal(error.to_string()))??)
     }
 
@@ -153,7 +155,7 @@ impl Tools {
     ) -> Result<OwnedFd, Fault> {
         let caller = Caller::of(&header, &self.connection).await?;
         let _ = caller.require_daemon(&[Daemon::Agentd])?;
-        Ok(self.pipeline.given.fetch(one(session)?, file)?.into())
+        Ok(self.pipeline.given.fetch(one(session)?, file, Instant::now())?.into())
     }
 
     async fn prepare(&self, session: &str, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
@@ -365,6 +367,7 @@ async fn evict(pipeline: Arc<Pipeline>) {
         tick.tick().await;
         let now = Instant::now();
         pipeline.instances.evict(now).await;
+        pipeline.given.forget_old(now);
         pipeline.rate.lock().unwrap_or_else(PoisonError::into_inner).forget_full(now);
     }
 }

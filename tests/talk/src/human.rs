@@ -13,6 +13,7 @@ use matrix_sdk::encryption::verification::VerificationRequest;
 use matrix_sdk::media::{MediaFormat, MediaRequestParameters};
 use matrix_sdk::ruma::api::client::filter::FilterDefinition;
 use matrix_sdk::ruma::api::client::room::create_room::v3::{Request as CreateRoom, RoomPreset};
+use matrix_sdk::ruma::api::client::uiaa;
 use matrix_sdk::ruma::events::room::encryption::RoomEncryptionEventContent;
 use matrix_sdk::ruma::events::{InitialStateEvent, room::MediaSource};
 use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId, uint};
@@ -52,6 +53,19 @@ impl Human {
     /// A further device, which nobody signed: what somebody has who stole the password, or the homeserver itself.
     pub async fn login_unsigned(synapse: &Synapse, name: &str) -> Self {
         Self::login_at(synapse.url(), name, PASSWORD).await
+    }
+
+    /// Puts an identity of this device's making in the place of its user's, as the homeserver can for anybody; or as he
+    /// does himself who lost all of his keys.
+    pub async fn makes_up_an_identity(&self) {
+        let encryption = self.client.encryption();
+        let asked = encryption.bootstrap_cross_signing(None).await.expect_err("he has an identity");
+        let session = asked.as_uiaa_response().and_then(|asked| asked.session.clone());
+        let user = uiaa::UserIdentifier::Matrix(uiaa::MatrixUserIdentifier::new(self.user().to_string()));
+        let mut proof = uiaa::Password::new(user, PASSWORD.to_owned());
+        proof.session = session;
+        let proof = Some(uiaa::AuthData::Password(proof));
+        encryption.bootstrap_cross_signing(proof).await.expect("the homeserver takes it");
     }
 
     /// The same on a homeserver of somebody else's, who gave him a password.

@@ -2,6 +2,7 @@
 //!
 //! `homeserver.py` runs it and ends with this value, however the test ends.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -24,6 +25,7 @@ pub struct Synapse {
     name: String,
     administrator: String,
     orders: Mutex<Orders>,
+    accounts: Mutex<BTreeSet<String>>,
     folder: TempDir,
 }
 
@@ -84,7 +86,7 @@ impl Synapse {
         let name = ready["name"].as_str().expect("it says its name").to_owned();
         let administrator = orders.give(&format!("register {ADMINISTRATOR} {PASSWORD} admin"));
         let administrator = administrator["token"].as_str().expect("a token").to_owned();
-        Self { url, name, administrator, orders: Mutex::new(orders), folder }
+        Self { url, name, administrator, orders: Mutex::new(orders), accounts: Mutex::default(), folder }
     }
 
     /// Where clients find it.
@@ -97,9 +99,11 @@ impl Synapse {
         format!("@{name}:{}", self.name)
     }
 
-    /// Makes an account; its password is [`PASSWORD`].
+    /// Makes an account, unless it is there; its password is [`PASSWORD`].
     pub fn register(&self, name: &str) -> String {
-        self.order(&format!("register {name} {PASSWORD}"));
+        if self.accounts.lock().expect("nobody stops while it holds this").insert(name.to_owned()) {
+            self.order(&format!("register {name} {PASSWORD}"));
+        }
         self.id(name)
     }
 

@@ -111,6 +111,12 @@ impl Talk {
         assert_eq!(confirmed.status, 0, "{confirmed:?}\n{}", self.told());
         theirs.confirm().await;
         human.comes_to_trust(&self.bot).await;
+        // What she says sooner is a member's.
+        self.until("verified", |talk| {
+            let going = talk.operator("Verifications", &[]).json();
+            let others = |one: &Value| one["id"] != started.stdout.trim() || one["state"] == "done";
+            going.as_array().is_some_and(|going| going.iter().all(others))
+        });
     }
 
     /// A verified owner in an encrypted room with the agent.

@@ -20,7 +20,7 @@ testudo-toold    Policy1 Decide Observe Await Redeem Withdraw Plan Collect
 operator         Agent1  Send Attach Fetch Wait Cancel Sessions Session Context UseModel Pin Unpin Compact Subscribe
 operator         Audit1  Log Show Verify Head
 operator         Egress1 Status
-operator         Matrix1 Status RecoveryKey RotateRecoveryKey Recover Verifications Verify Accept Emojis Confirm DeadLetters Rooms
+operator         Matrix1 Status RecoveryKey RotateRecoveryKey Recover Verifications Verify Accept Emojis Confirm AcceptIdentity DeadLetters Rooms
 operator         Models1 List
 operator         Policy1 Approvals Approve Deny Leases Revoke EnrolOtp Explain Check Replay Amend Files Rules Disable Enable Vouch Subscribe
 operator         Tools1  Invoke Cancel Catalogue CloseSession Prepare Undo History Stop Resume Stops Freeze Thaw Containment

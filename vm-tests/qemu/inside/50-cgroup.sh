@@ -26,4 +26,14 @@ groups() { find /sys/fs/cgroup/testudo.slice -path '*testudo-sandbox-workshop@*'
 until_true 8 "a control group of the running call with a limit" groups
 limit=$(groups | head -n 1 | sed 's/.*://')
 wait
-echo "a call's processes have at most $((limit >> 20)) MiB together, and are killed together"
+
+# Two loops that wait for nothing, on two processors, in a call that may use one: the kernel holds them back, again and again.
+[ "$(nproc)" -ge 2 ] || fail "with one processor nobody could use more than one"
+call shell.run '{"command":"(while :; do :; done) & while :; do :; done","timeout_ms":15000}' >/dev/null &
+held_back() {
+  find /sys/fs/cgroup/testudo.slice -path '*testudo-sandbox-workshop@*' -path '*call*' -name cpu.stat -exec cat {} + |
+    awk '$1 == "nr_throttled" && $2 >= 3 { print $2; found = 1 } END { exit !found }'
+}
+until_true 15 "a call that is held back to its share of a processor" held_back
+wait
+echo "a call's processes have at most $((limit >> 20)) MiB and one processor together, and are killed together"

@@ -8,11 +8,13 @@ use testudo::context::{Compacted, Context, LONGEST_PIN, Model, Pin, Shortened, U
 use testudo::fault::Fault;
 use testudo::observation::Author;
 use testudo::record::Entry;
+use tokio::runtime::Handle;
 
 use super::Agent;
 use crate::compaction;
 use crate::context::Compaction;
 use crate::conversation::{Conversation, Line};
+use crate::cost::Meter;
 use crate::name::SessionName;
 use crate::runner::now;
 use crate::session::Session;
@@ -25,7 +27,11 @@ const MOST_NAMED: usize = 20;
 
 impl Agent {
     /// What a session has beside its messages; one that there is not yet has nothing.
-    pub async fn context(&self, name: &SessionName) -> Context {
+    ///
+    /// # Errors
+    /// When this version cannot open it.
+    pub async fn context(&self, name: &SessionName) -> Result<Context, Fault> {
+        self.can_open(name)?;
         let models = self.peers.models.list().await.unwrap_or_else(|error| {
             tracing::warn!("the models are not listed: {error}");
             Vec::new()
@@ -33,10 +39,10 @@ impl Agent {
         let now = Timestamp::now();
         let (today, budget) = (self.peers.budget.today(now), self.peers.budget.state(now));
         let context = Context { session: name.to_string(), models, today, budget, ..Context::default() };
-        match self.session(name) {
+        Ok(match self.session(name) {
             Ok(session) => session.with_conversation(|conversation| told(context, conversation)),
             Err(_) => told(context, &Conversation::default()),
-        }
+        })
     }
 
     /// Has a model answer in a session from now on; the empty one is the configured one, whichever that is then.
@@ -83,6 +89,7 @@ impl Agent {
     /// When there is none of this number, the speaker is no owner, or it cannot be recorded or kept.
     pub async fn unpin(&self, name: &SessionName, number: u32, speaker: &Speaker) -> Result<(), Fault> {
         self.for_owner(speaker)?;
+        self.can_open(name)?;
         let missing = || Fault::NotFound(format!("there is no pin {number} in session {name}"));
         let session = self.session(name).map_err(|_| missing())?;
         if !session.has_pin(number) {
@@ -99,20 +106,31 @@ impl Agent {
     /// While a turn runs, and when the model gives no summary, or it cannot be recorded or kept: then nothing changes.
     pub async fn compact(self: &Arc<Self>, name: &SessionName, speaker: Speaker) -> Result<Shortened, Fault> {
         self.for_owner(&speaker)?;
+        self.can_open(name)?;
         let Ok(session) = self.session(name) else {
             return Ok(Shortened { messages: 0, before_bytes: 0, after_bytes: 0 });
         };
-        let stop = session.compact()?;
+        let agent = self.clone();
+        let place = session.compact(move |session| {
+            // There is no runtime any more when the daemon ends, and nothing to go on with.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(Self::work(agent, session));
+            }
+        })?;
         let agent = self.clone();
         // Whoever asked may leave; the place of the turn is given back all the same.
         let task = tokio::spawn(async move {
-            let result = agent.sum_up(&session, &speaker, &stop).await;
-            if session.compacted() {
-                tokio::spawn(Self::work(agent, session));
-            }
+            let result = agent.sum_up(&session, &speaker, place.stop()).await;
+            drop(place);
             result
         });
-        task.await.map_err(|_| Fault::Unavailable("testudo-agentd stops".into()))?
+        task.await.map_err(|error| {
+            if error.is_panic() {
+                Fault::Internal("nothing was summed up: the journal of testudo-agentd says why".into())
+            } else {
+                Fault::Unavailable("testudo-agentd stops".into())
+            }
+        })?
     }
 
     async fn sum_up(
@@ -130,14 +148,15 @@ impl Agent {
         }
         let nothing =
             |why: &str| Fault::Unavailable(format!("nothing was summed up and nothing was changed: {why}"));
-        let models = self.peers.models.clone();
-        let asking = models.complete(covered.request(), session.model(), stop.clone(), |_| {});
-        let completion = match stop.or(asking).await {
+        let (models, meter) = (self.peers.models.clone(), Meter::default());
+        let asking = models.complete(covered.request(), session.model(), stop.clone(), meter.clone(), |_| {});
+        let answer = stop.or(asking).await;
+        self.peers.count(session, &meter, answer.as_ref().ok().and_then(|answer| answer.as_ref().ok()));
+        let completion = match answer {
             Ok(Ok(completion)) => completion,
             Ok(Err(error)) => return Err(nothing(&error.to_string())),
             Err(_) => return Err(nothing("it was stopped")),
         };
-        self.peers.count(session, &completion);
         let summary = compaction::summary(&completion).map_err(nothing)?;
         let digest = canonical::digest("summary", &summary);
         let entry = |entry: Entry| entry.with("digest", digest.as_str()).with("messages", covered.messages);
@@ -216,6 +235,7 @@ fn told(context: Context, conversation: &Conversation) -> Context {
         requests: tokens.requests,
         input: tokens.input,
         output: tokens.output,
+        estimated: tokens.estimated,
     });
     let pins = kept.pins.iter().map(|pin| Pin {
         number: pin.number,
@@ -226,6 +246,7 @@ fn told(context: Context, conversation: &Conversation) -> Context {
     let compacted = kept.compaction.as_ref();
     Context {
         model: kept.model.clone().or(configured).unwrap_or_default(),
+        messages: conversation.messages,
         usage: used.collect(),
         pins: pins.collect(),
         compacted: compacted.map(|last| Compacted { messages: last.covers, at: last.at.clone() }),

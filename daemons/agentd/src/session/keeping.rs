@@ -1,5 +1,7 @@
 //! What people keep in a session beside what they say: a model, pins, and a summary in the place of a turn.
 
+use std::sync::Arc;
+
 use testudo::context::MOST_PINS;
 use testudo::fault::Fault;
 
@@ -10,6 +12,35 @@ use crate::speaker::Speaker;
 use crate::stop::{self, StopSignal};
 use crate::store::StoreError;
 use crate::turn::Stop;
+
+/// The place of a turn, in which the conversation is summed up meanwhile. It is given back when this is dropped, whatever
+/// became of the work: a panic or a task that is ended must not keep the session from ever beginning a turn again.
+#[must_use = "it is given back at once"]
+pub struct Place {
+    session: Arc<Session>,
+    stop: StopSignal,
+    resume: Option<Resume>,
+}
+
+/// Sees to it that [`Session::next`] is called.
+type Resume = Box<dyn FnOnce(Arc<Session>) + Send>;
+
+impl Place {
+    /// Where it is noticed that the work is to end.
+    pub const fn stop(&self) -> &StopSignal {
+        &self.stop
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.session.compacted()
+            && let Some(resume) = self.resume.take()
+        {
+            resume(Arc::clone(&self.session));
+        }
+    }
+}
 
 impl Session {
     /// The model that was chosen here.
@@ -45,25 +76,28 @@ impl Session {
         })
     }
 
-    /// Takes the place of a turn to sum the conversation up; whoever gets it gives it back with [`Session::compacted`].
+    /// Takes the place of a turn to sum the conversation up, until what is given is dropped. Where turns wait then, `resume`
+    /// must see to it that [`Session::next`] is called.
     ///
     /// # Errors
     /// [`Fault::Busy`] while a turn runs or waits.
-    pub fn compact(&self) -> Result<StopSignal, Fault> {
+    pub fn compact(
+        self: &Arc<Self>,
+        resume: impl FnOnce(Arc<Self>) + Send + 'static,
+    ) -> Result<Place, Fault> {
         let mut state = self.lock();
         if state.running.is_some() || !state.waiting.is_empty() || state.compacting.is_some() {
             let why = format!("something runs in session {}: wait for it, or stop it first", self.name);
             return Err(Fault::Busy(why));
         }
-        let (stopper, signal) = stop::line();
+        let (stopper, stop) = stop::line();
         state.compacting = Some(stopper);
-        Ok(signal)
+        drop(state);
+        Ok(Place { session: Arc::clone(self), stop, resume: Some(Box::new(resume)) })
     }
 
-    /// It is summed up or will not be. True means that turns wait meanwhile: the caller must see to it that
-    /// [`Session::next`] is called.
-    #[must_use]
-    pub fn compacted(&self) -> bool {
+    /// It is summed up or will not be. True means that turns wait meanwhile, and that nobody works here.
+    fn compacted(&self) -> bool {
         let mut state = self.lock();
         state.compacting = None;
         let is_needed = !state.waiting.is_empty() && !std::mem::replace(&mut state.has_worker, true);

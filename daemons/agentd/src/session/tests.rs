@@ -1,12 +1,17 @@
 //! Turns that wait, run, are cancelled and drained; and summing up between them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use testudo::observation::Author;
 
-fn session() -> (tempfile::TempDir, Session) {
+fn session() -> (tempfile::TempDir, Arc<Session>) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
-    (directory, Session::new(SessionName::parse("main").unwrap(), store, Conversation::default()))
+    let session = Session::new(SessionName::parse("main").unwrap(), store, Conversation::default());
+    (directory, Arc::new(session))
 }
 
 fn pending(turn: &str) -> Pending {
@@ -75,20 +80,48 @@ async fn draining_ends_what_waits_and_stops_what_runs() {
 fn while_it_is_summed_up_no_turn_begins_and_then_it_does() {
     let (_directory, session) = session();
     session.enqueue(pending("a")).unwrap();
-    assert!(matches!(session.compact(), Err(Fault::Busy(_))), "one waits");
+    assert!(matches!(session.compact(drop), Err(Fault::Busy(_))), "one waits");
     session.next().unwrap();
-    assert!(matches!(session.compact(), Err(Fault::Busy(_))), "one runs");
+    assert!(matches!(session.compact(drop), Err(Fault::Busy(_))), "one runs");
     session.finish(session.unstarted("a", End::Failed, "x"), false);
     // The worker of that turn has not gone yet, and takes nothing any more.
-    let signal = session.compact().unwrap();
-    assert!(session.compact().is_err(), "it is done once at a time");
+    let resumed = Arc::new(AtomicUsize::new(0));
+    let count = resumed.clone();
+    let place = session
+        .compact(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+        .unwrap();
+    assert!(session.compact(drop).is_err(), "it is done once at a time");
     assert!(!session.enqueue(pending("b")).unwrap());
     assert!(session.next().is_none());
     assert!(session.cancel_compaction());
-    assert_eq!(signal.get(), Some(Stop::Cancelled));
-    assert!(session.compacted(), "somebody has to take up what waits");
+    assert_eq!(place.stop().get(), Some(Stop::Cancelled));
+    drop(place);
+    assert_eq!(resumed.load(Ordering::SeqCst), 1, "somebody has to take up what waits");
     assert_eq!(session.next().unwrap().0.turn, "b");
     assert!(!session.cancel_compaction());
+}
+
+#[tokio::test]
+async fn a_place_is_given_back_by_a_panic_and_by_a_task_that_is_ended() {
+    let (_directory, session) = session();
+    let place = session.compact(drop).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _place = place;
+        panic!("in the middle of it");
+    }));
+    assert!(panicked.is_err());
+    let place = session.compact(drop).expect("it is free again");
+    session.enqueue(pending("a")).unwrap();
+    assert!(session.next().is_none(), "no turn begins meanwhile");
+    let task = tokio::spawn(async move {
+        let _place = place;
+        std::future::pending::<()>().await;
+    });
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert_eq!(session.next().unwrap().0.turn, "a");
 }
 
 #[test]

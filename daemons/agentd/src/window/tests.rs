@@ -145,7 +145,7 @@ fn what_has_left_the_memory_is_in_the_labels_of_a_summary() {
     for line in conversation.interruption("main", "9") {
         conversation.take(line);
     }
-    conversation.take(Line::Started { turn: "t".into(), at: "9".into() });
+    conversation.take(Line::Started { turn: "t".into(), at: "9".into(), unattended: false });
     for line in conversation.interruption("main", "9") {
         conversation.take(line);
     }

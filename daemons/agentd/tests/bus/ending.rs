@@ -206,6 +206,34 @@ async fn a_turn_that_was_running_when_agentd_was_killed_is_marked_interrupted() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_before_agentd_was_killed_is_in_the_end_of_the_turn() {
+    let bus = PrivateBus::start();
+    let _audit = Audit::serve(&bus).await;
+    let _policy = Policy::serve(&bus).await;
+    let file = json!({"id": "f-1", "name": "a.pdf", "mime": "application/pdf", "size": 3, "sha256": "00"});
+    let given = Some(Ok(json!({ "given": [file] })));
+    let (_tools, mut invoked) = Tools::serve(&bus, vec![given, None]).await;
+    let _models = Models::serve(&bus, vec![call(), call(), say("again")]).await;
+    let (mut agentd, client) = Agentd::start(&bus, "").await;
+    let turn = client.send("main", "give it to me", Options::new()).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(soon("the call", invoked.recv()).await, Some(Seen::Call { .. })));
+    }
+    for restart in 0..2 {
+        assert!(agentd.signal(Signal::SIGKILL).code().is_none());
+        let (again, client) = Agentd::start(&bus, "").await;
+        agentd = again;
+        let finished = wait(&client, &turn).await;
+        assert_eq!((finished.end, finished.calls.len()), (End::Failed, 1), "after {restart} more");
+        assert_eq!(serde_json::to_value(&finished.calls[0].files).unwrap(), json!([file]));
+    }
+    // The next turn gives nothing of it again.
+    let client = Agent1Proxy::new(&bus.connect().await).await.unwrap();
+    let next = client.send("main", "and now?", Options::new()).await.unwrap();
+    assert!(wait(&client, &next).await.calls.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_which_the_policy_was_not_told_is_never_shown_to_the_model() {
     let bus = PrivateBus::start();
     let _audit = Audit::serve(&bus).await;

@@ -19,3 +19,7 @@ mod keeping;
 mod peers;
 #[cfg(test)]
 mod private_bus;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod spending;

@@ -32,6 +32,10 @@ pub(crate) enum Reply {
     Hang,
     /// A fault.
     Fail(&'static str),
+    /// A fault of one that asked nobody.
+    Refuse(fn(String) -> Fault),
+    /// Text whose tokens nobody counts.
+    Uncounted(&'static str),
 }
 
 pub(crate) fn say(text: &str) -> Reply {
@@ -122,7 +126,13 @@ impl Models {
             }
             Reply::Hang => {
                 self.cancelled.notified().await;
+                completion.usage = Usage::default();
                 completion.finish = Finish::Cancelled;
+            }
+            Reply::Refuse(fault) => return Err(fault("not this one".into())),
+            Reply::Uncounted(text) => {
+                completion.text = text.into();
+                completion.usage = Usage::default();
             }
             Reply::Fail(text) => return Err(Fault::Unavailable(text.into())),
         }
@@ -147,7 +157,8 @@ impl Models {
     async fn delta(emitter: &SignalEmitter<'_>, id: &str, seq: u64, text: &str) -> zbus::Result<()>;
 }
 
-/// A fake `toold`: one tool, whose answers are a list; none means that it hangs until it is cancelled.
+/// A fake `toold`: one tool, whose answers are a list; none means that it hangs until it is cancelled. What an answer has
+/// under `given` are files for people, and one that came too late is parked as `a-7`.
 pub(crate) struct Tools {
     answers: Mutex<VecDeque<Option<Result<Value, Code>>>>,
     seen: mpsc::UnboundedSender<Seen>,
@@ -176,7 +187,14 @@ impl Tools {
         self.seen.send(Seen::Call { session, tool: tool.clone(), arguments, call: call.clone() }).unwrap();
         let answer = self.answers.lock().unwrap().pop_front().expect("more calls than answers");
         let (result, error) = match answer {
-            Some(Ok(content)) => (Some(Output { content, ..Output::default() }), None),
+            Some(Ok(content)) => {
+                let files = content.get("given").cloned().map(serde_json::from_value);
+                let files = files.transpose().unwrap().unwrap_or_default();
+                (Some(Output { content, files, ..Output::default() }), None)
+            }
+            Some(Err(code @ Code::ConfirmationTimeout)) => {
+                (None, Some(Refusal::new(code, "parked").parked_at("a-7")))
+            }
             Some(Err(code)) => (None, Some(Refusal::new(code, "no"))),
             None => {
                 self.cancelled.notified().await;

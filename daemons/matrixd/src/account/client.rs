@@ -149,6 +149,8 @@ pub(super) async fn build(
         // Who asks decides when to ask again: the outbox, the loop that syncs.
         .request_config(RequestConfig::new().disable_retry().timeout(PATIENCE))
         .handle_refresh_tokens()
+        // We invite nobody, and want no keys of what was said before we came.
+        .with_enable_share_history_on_invite(false)
         .sqlite_store_with_config_and_cache_path(stores, None::<&Path>)
         .with_encryption_settings(settings)
         .with_room_key_recipient_strategy(CollectStrategy::IdentityBasedStrategy)

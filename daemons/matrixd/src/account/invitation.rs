@@ -3,7 +3,9 @@
 //! Never by the SDK's own `leave`: it also leaves the rooms that a room claims to have come after, so that a stranger's
 //! invitation could take us out of an owner's room.
 
+use matrix_sdk::ruma::TransactionId;
 use matrix_sdk::ruma::api::client::membership::leave_room;
+use matrix_sdk::ruma::api::client::message::send_message_event;
 use matrix_sdk::ruma::events::room::message::RoomMessageEventContent;
 use matrix_sdk::{Client, Room};
 use testudo::config::Matrixd;
@@ -37,8 +39,15 @@ pub(super) async fn answer(config: &Matrixd, controls: Controls, room: &Room) ->
 /// Says why in a room that is not encrypted, and leaves it.
 pub(super) async fn refuse(room: &Room) -> bool {
     tracing::info!(room = %room.room_id(), "left a room that is not encrypted");
-    if let Err(error) = room.send(RoomMessageEventContent::notice_plain(IN_THE_CLEAR)).await {
-        tracing::debug!("cannot say why a room is left: {error}");
+    // In the clear whatever the room has become: it is no secret, and a key for it is not ours to make here.
+    let content = RoomMessageEventContent::notice_plain(IN_THE_CLEAR);
+    match send_message_event::v3::Request::new(room.room_id().to_owned(), TransactionId::new(), &content) {
+        Ok(notice) => {
+            if let Err(error) = room.client().send(notice).await {
+                tracing::debug!("cannot say why a room is left: {error}");
+            }
+        }
+        Err(error) => tracing::debug!("cannot say why a room is left: {error}"),
     }
     leave(&room.client(), room).await
 }

@@ -51,6 +51,9 @@ pub enum RunError {
     /// What must be kept cannot be.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The SDK panics again and again.
+    #[error("cannot sync: the library of Matrix panicked again and again")]
+    Panicked,
 }
 
 /// The session to restore. None where there is none that is worth anything; the stores of another device are put aside.

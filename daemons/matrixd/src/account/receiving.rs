@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::proof::prove;
-use super::skew::Skew;
+use super::skew::{Moment, Skew};
 use crate::incoming::{Incoming, Message, Origin, Trust};
 
 /// Largest event that is read, in bytes of JSON: the specification allows 64 KiB, and decrypted ones carry more.
@@ -65,7 +65,9 @@ pub(super) async fn receive(
         }
     };
     let mut envelope = open(text)?;
-    envelope.origin_server_ts = skew.ours(envelope.origin_server_ts);
+    // The clock of which we know something is that of our own homeserver; of others' it says nothing.
+    let is_ours = envelope.sender.server_name() == own.server_name();
+    envelope.origin_server_ts = skew.ours(envelope.origin_server_ts, is_ours, Moment::now());
     let trust = prove(client, &envelope.sender, event.encryption_info().map(AsRef::as_ref)).await;
     read(own, room, envelope, wrapping, trust)
 }

@@ -14,6 +14,7 @@ use matrix_sdk::ruma::{OwnedRoomId, UInt};
 use matrix_sdk::store::{StateStoreDataKey, StateStoreDataValue};
 use matrix_sdk::sync::SyncResponse;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::backoff::{Backoff, chance};
@@ -27,6 +28,8 @@ use crate::trust::condition::Word;
 const HELD: Duration = Duration::from_secs(30);
 /// Shortest time between two syncs that bring nothing, so that a homeserver that answers at once is not asked at once.
 const PACE: Duration = Duration::from_millis(100);
+/// So many failures in a row, the last a panic of the SDK, end the daemon, which begins anew with what is on the disk.
+const PANICS: u32 = 5;
 /// Most events of one room in one sync; what is more is fetched in pages of as many.
 pub(super) const PAGE: u32 = 100;
 
@@ -39,6 +42,9 @@ pub(super) enum Trouble {
     /// Our own store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The SDK.
+    #[error("cannot sync: the library of Matrix panicked; the journal has more")]
+    Panicked,
 }
 
 impl From<matrix_sdk::Error> for Trouble {
@@ -86,6 +92,8 @@ impl Account {
                     self.is_well();
                 }
                 Err(Trouble::Homeserver(Failure::LoggedOut { .. })) => return Err(self.logged_out()),
+                // What it leaves behind may be of no use any more.
+                Err(Trouble::Panicked) if backoff.failures() >= PANICS => return Err(RunError::Panicked),
                 Err(trouble) => {
                     let wait = backoff.failed(self.notice(&trouble), chance());
                     sleep(wait).await;
@@ -126,7 +134,14 @@ impl Account {
             .token(token.map_or(SyncToken::NoToken, |token| SyncToken::Specific(token.clone())))
             .filter(filter().into())
             .timeout(held);
-        let response = self.client.sync_once(settings).await?;
+        // A task of its own: in the SDK's sync, which also sends what its verifications want said, a panic is possible.
+        let client = self.client.clone();
+        let mut asking = JoinSet::new();
+        asking.spawn(async move { client.sync_once(settings).await });
+        let response = match asking.join_next().await {
+            Some(Ok(response)) => response?,
+            _ => return Err(Trouble::Panicked),
+        };
         if token == Some(&response.next_batch) && asked.elapsed() < PACE {
             sleep(PACE).await;
         }
@@ -153,6 +168,7 @@ impl Account {
                 (Word::SyncFailing, format!("the homeserver refuses to sync: {cause}"), None)
             }
             Trouble::Store(error) => (Word::StoreUnusable, error.to_string(), None),
+            Trouble::Panicked => (Word::SyncFailing, trouble.to_string(), None),
         };
         self.conditions.raise(word, text);
         wait

@@ -8,7 +8,7 @@ use matrix_sdk::ruma::UserId;
 use super::failure::Failure;
 use super::rooms::{Admission, admit};
 use super::sync::{Pending, Trouble, now_ms};
-use super::{Account, Phase, invitation, original, receiving};
+use super::{Account, invitation, original, receiving};
 use crate::authorship::{Standing, standing};
 use crate::incoming::Incoming;
 use crate::store::{Arrival, Inbox};
@@ -39,10 +39,7 @@ impl Account {
                 }
                 let timeline = &update.timeline;
                 let is_known = pending.joined.contains(id);
-                // With the first sync comes what was said before, and with it the time of then.
-                if *self.phase.borrow() == Phase::Synced {
-                    self.skew.learn(&self.user, &timeline.events, now_ms());
-                }
+                self.skew.learn(&self.user, &timeline.events);
                 if is_known && timeline.limited {
                     self.fill(inbox, &room, taken, timeline.prev_batch.as_deref()).await?;
                 }

@@ -11,10 +11,15 @@ use matrix_sdk::{Room, RoomState};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::floor::Floor;
 use super::rooms::may_be_clear;
+use super::skew::Moment;
 use super::{Account, Phase, company, download, sending};
 use crate::homeserver::{Homeserver, SendError};
 use crate::outgoing::Outgoing;
+
+const MESSAGE: &str = "m.room.message";
+const REACTION: &str = "m.reaction";
 
 impl Homeserver for Account {
     fn send<'a>(
@@ -23,7 +28,25 @@ impl Homeserver for Account {
         transaction: &'a str,
         outgoing: &'a Outgoing,
     ) -> BoxFuture<'a, Result<OwnedEventId, SendError>> {
-        async move { self.dispatch(room, transaction, outgoing).await.map_err(|failure| failure.sending(room)) }.boxed()
+        async move {
+            let sent = self.dispatch(room, transaction, outgoing, None).await;
+            sent.map_err(|failure| failure.sending(room))
+        }
+        .boxed()
+    }
+
+    fn send_if_free<'a>(
+        &'a self,
+        room: &'a RoomId,
+        transaction: &'a str,
+        outgoing: &'a Outgoing,
+    ) -> BoxFuture<'a, Option<Result<OwnedEventId, SendError>>> {
+        async move {
+            let floor = self.floors.take_if_free(room)?;
+            let sent = self.dispatch(room, transaction, outgoing, Some(floor)).await;
+            Some(sent.map_err(|failure| failure.sending(room)))
+        }
+        .boxed()
     }
 
     fn held<'a>(&'a self, room: &'a RoomId) -> BoxFuture<'a, Option<String>> {
@@ -62,53 +85,81 @@ impl Homeserver for Account {
 }
 
 impl Account {
+    /// Sends an event. With a `floor` that is its room's; else it is taken once it is needed: a large file goes to the
+    /// homeserver before, and what is taken back needs none.
     async fn dispatch(
         &self,
-        room: &RoomId,
+        id: &RoomId,
         transaction: &str,
         outgoing: &Outgoing,
+        floor: Option<Floor>,
     ) -> Result<OwnedEventId, Failure> {
-        let room = self.room(room)?;
-        // A state that a homeserver invented must not make us say aloud what is to be encrypted.
-        let is_encrypted =
-            room.latest_encryption_state().await.map_err(|error| Failure::of(&error))?.is_encrypted();
-        if !is_encrypted && !may_be_clear(&self.config, room.room_id()) {
-            return Err(Failure::Never("the room is not encrypted".into()));
-        }
         let transaction = OwnedTransactionId::from(transaction);
         let (kind, content) = match outgoing {
-            Outgoing::Text(text) => ("m.room.message", sending::words(text)),
-            Outgoing::Edit { target, text } => ("m.room.message", sending::edit(target, text)),
-            Outgoing::Reaction { target, key } => ("m.reaction", sending::reaction(target, key)),
-            Outgoing::Attachment { name, mime, content, thread } => {
-                if is_encrypted {
-                    self.in_good_company(&room).await?;
-                }
+            Outgoing::Text(text) => (MESSAGE, sending::words(text)),
+            Outgoing::Edit { target, text } => (MESSAGE, sending::edit(target, text)),
+            Outgoing::Reaction { target, key } => (REACTION, sending::reaction(target, key)),
+            Outgoing::Attachment { name, mime, content, thread, .. } => {
+                let is_encrypted = self.may_speak(&self.room(id)?).await?;
                 let source = self.upload(mime, content, is_encrypted).await?;
-                let file = sending::file(name, mime, content.len(), source, thread.as_ref());
-                ("m.room.message", file)
+                (MESSAGE, sending::file(name, mime, content.len(), source, thread.as_ref()))
             }
             Outgoing::Redaction { target, reason } => {
-                if is_encrypted {
-                    self.in_good_company(&room).await?;
-                }
+                let room = self.room(id)?;
+                self.may_speak(&room).await?;
                 let redacted = room.redact(target, reason.as_deref(), Some(transaction)).await;
                 return redacted.map(|answer| answer.event_id).map_err(|error| Failure::of_http(&error));
             }
         };
         let length = content.to_string().len();
         if length > sending::LARGEST {
-            return Err(Failure::Never(format!("it is too large: {length} bytes")));
+            return Err(Failure::Never(format!(
+                "it is too large for one event: {length} bytes; ask for less at a time"
+            )));
         }
-        if is_encrypted {
-            self.in_good_company(&room).await?;
+        let floor = match floor {
+            Some(floor) => floor,
+            None => self.floors.take(id).await,
+        };
+        self.say(floor, kind, content, &transaction).await
+    }
+
+    /// Says something in the room whose floor it is: the only place where anything is encrypted for a room.
+    async fn say(
+        &self,
+        floor: Floor,
+        kind: &str,
+        content: Value,
+        transaction: &OwnedTransactionId,
+    ) -> Result<OwnedEventId, Failure> {
+        let room = self.room(floor.room())?;
+        let is_encrypted = self.may_speak(&room).await?;
+        let began = Moment::now();
+        #[expect(clippy::disallowed_methods, reason = "who is here has the floor of the room")]
+        let sent = room.send_raw(kind, content).with_transaction_id(transaction).await;
+        if let Ok(sent) = &sent {
+            self.skew.sent(&sent.response.event_id, began);
         }
-        let sent = room.send_raw(kind, content).with_transaction_id(&transaction).await;
         // A reaction needs no key.
-        if is_encrypted && kind != "m.reaction" {
+        if is_encrypted && kind != REACTION {
             self.look_behind(&room).await;
         }
-        sent.map(|sent| sent.response.event_id).map_err(|error| Failure::of(&error))
+        drop(floor);
+        sent.map(|sent| sent.response.event_id).map_err(|error| Failure::of_sending(&error))
+    }
+
+    /// Whether a room is encrypted, where anything may be said there now.
+    async fn may_speak(&self, room: &Room) -> Result<bool, Failure> {
+        // A state that a homeserver invented must not make us say aloud what is to be encrypted.
+        let is_encrypted =
+            room.latest_encryption_state().await.map_err(|error| Failure::of_sending(&error))?.is_encrypted();
+        if !is_encrypted && !may_be_clear(&self.config, room.room_id()) {
+            return Err(Failure::Never("the room is not encrypted".into()));
+        }
+        if is_encrypted {
+            self.in_good_company(room).await?;
+        }
+        Ok(is_encrypted)
     }
 
     /// Nothing goes where somebody would hear it who is on no list.
@@ -135,7 +186,7 @@ impl Account {
         content: &[u8],
         is_encrypted: bool,
     ) -> Result<Map<String, Value>, Failure> {
-        let failed = |error: matrix_sdk::Error| Failure::of(&error);
+        let failed = |error: matrix_sdk::Error| Failure::of_sending(&error);
         let (name, place) = if is_encrypted {
             let mut reader = Cursor::new(content);
             let file = self.client.upload_encrypted_file(&mut reader).await.map_err(failed)?;

@@ -19,12 +19,16 @@ use super::prompt::{End, Place, Prompt};
 use super::surroundings::{Post, Recording, Rooms};
 use super::{outcome, rendering};
 use crate::outbox::Clock;
-use crate::outgoing::{Outgoing, Text};
+use crate::outgoing::{Behalf, Outgoing, Text};
 use crate::policy::{Deciding, News, PolicyError};
 use crate::store::StoreError;
+use crate::told::Told;
 
 mod hearing;
 
+/// How often a minute somebody is told that his answer to a prompt had no effect at `policyd`: who mistypes a phrase tries
+/// it again at once.
+const TOLD_A_MINUTE: usize = 5;
 /// How often a code is drawn until it is none of another open prompt.
 const DRAWS: usize = 16;
 
@@ -39,6 +43,8 @@ pub struct Desk {
     pub(super) rooms: Arc<dyn Rooms>,
     pub(super) record: Arc<dyn Recording>,
     pub(super) clock: Clock,
+    /// When somebody was told last that his answer to a prompt had no effect at `policyd`.
+    told: Told,
     /// Prompts whose delivery this process follows. Held while a prompt is read, changed and kept again.
     followed: Mutex<HashSet<String>>,
 }
@@ -78,7 +84,8 @@ impl Desk {
     pub fn new(judge: Judge, owners: Vec<OwnedUserId>, book: Book, around: Surroundings) -> Arc<Self> {
         let Surroundings { policy, post, rooms, record, clock } = around;
         let followed = Mutex::default();
-        Arc::new(Self { judge, owners, book, policy, post, rooms, record, clock, followed })
+        let told = Told::at_most(TOLD_A_MINUTE);
+        Arc::new(Self { judge, owners, book, policy, post, rooms, record, clock, told, followed })
     }
 
     /// Takes what happens at `policyd` until nobody tells any more.
@@ -215,7 +222,8 @@ impl Desk {
         if prompt.in_file && is_whole && prompt.file.is_none() {
             let content = rendering::file(shown).into_bytes();
             let (name, mime) = (rendering::file_name(&prompt.approval), "text/plain".to_owned());
-            let file = Outgoing::Attachment { name, mime, content, thread: place.thread.clone() };
+            let behalf = Some(Behalf { session: prompt.session.clone(), requester: None });
+            let file = Outgoing::Attachment { name, mime, content, thread: place.thread.clone(), behalf };
             self.queue_part(prompt, Part::File, file, until)?;
         }
         if prompt.event.is_none() {

@@ -272,8 +272,9 @@ impl Judge {
         // What changes the policy is not the homeserver's to answer, whosever it is.
         let is_vouched = self.trust_homeserver && prompt.approve_by <= Weight::Reply && !prompt.is_amendment;
         demand(!self.controls.weight || prompt.light || is_vouched, Refusal::Weight(prompt.approve_by))?;
-        // Where the operator vouches for the homeserver, nobody but the owner can have given it.
-        let manner = if prompt.light { Weight::Reaction } else { Weight::Reply };
+        // It is told as what it is: what a reaction weighs where the operator vouches for the homeserver is for policyd to
+        // say. Without the control a reaction passes for words, which is the attack.
+        let manner = if self.controls.weight || prompt.light { Weight::Reaction } else { Weight::Reply };
         let reach = if sign == Sign::Session { Reach::Session } else { Reach::Once };
         reaches(prompt, &reach)?;
         Ok(Judgement::Yes { manner, reach, steps: None, otp: None, phrase: None })

@@ -3,9 +3,11 @@
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use testudo::command::jobs::Job;
 use testudo::context::{Context, Shortened};
 use testudo::limits;
 use testudo::proxy::{Agent1Proxy, Options};
+use testudo::turn::Run;
 
 use super::failure::Failure;
 
@@ -26,6 +28,21 @@ pub struct Session {
     /// Whether its last turn ended with a question that nobody answered.
     #[serde(default)]
     pub blocked: bool,
+    /// Whether nobody watches it.
+    #[serde(default)]
+    pub unattended: bool,
+    /// Its last turn.
+    #[serde(default)]
+    pub run: Option<Run>,
+    /// Why the agent cannot open it, if it cannot.
+    #[serde(default)]
+    pub sealed: Option<String>,
+}
+
+impl From<Session> for Job {
+    fn from(Session { session, unattended, running, run, .. }: Session) -> Self {
+        Self { session, unattended, running, run }
+    }
 }
 
 /// The agent.

@@ -86,6 +86,9 @@ impl Agent for World {
             last_at: None,
             running: true,
             blocked: false,
+            unattended: name.starts_with("cron-"),
+            run: None,
+            sealed: None,
         };
         Box::pin(async move { Ok(self.running.iter().map(session).collect()) })
     }
@@ -339,6 +342,20 @@ async fn rules_and_posture_show_what_is_off() {
     assert!(posture.contains("2, **1 off here**") && posture.contains("1 owner, 1 member"), "{posture}");
 }
 
+#[tokio::test]
+async fn what_nobody_watches_is_told_to_owners() {
+    let running = vec!["main".to_owned(), "cron-mail".to_owned()];
+    let world = World { running, ..World::default() };
+    let (handled, did) = answer(world, &ann(), &room(), "/jobs").await;
+    let text = text(handled);
+    assert!(
+        text.starts_with("- `cron-mail`: ") && text.lines().count() == 1 && did.is_empty(),
+        "{text} {did:?}"
+    );
+    let (handled, _) = answer(World::default(), &bob(), &room(), "/jobs").await;
+    assert_ne!(handled, Handled::Answer(text));
+}
+
 #[test]
 fn a_room_is_named_as_the_store_names_it() {
     let other = Place { room: OwnedRoomId::try_from("!b:home.org").unwrap(), thread: None };
@@ -349,7 +366,7 @@ fn a_room_is_named_as_the_store_names_it() {
 async fn what_a_session_has_is_told_to_owners_and_looking_changes_nothing() {
     for (line, expected) in [
         ("/model", "The models cannot be listed now"),
-        ("/usage", "No model has answered here yet."),
+        ("/usage", "No model was asked here yet."),
         ("/budget", "There is no limit"),
         ("/pin", "Nothing is pinned here"),
     ] {

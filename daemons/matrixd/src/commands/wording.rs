@@ -113,6 +113,10 @@ pub(super) fn sessions(sessions: &[Session], here: &str) -> String {
     let mut newest: Vec<&Session> = sessions.iter().collect();
     newest.sort_by(|a, b| b.last_at.cmp(&a.last_at));
     listed(&newest, |session| {
+        if session.sealed.is_some() {
+            let name = code(&session.session);
+            return format!("{name}: of another version, cannot be opened; the journal says what helps");
+        }
         let state = if session.running {
             ", running"
         } else if session.blocked {
@@ -251,6 +255,9 @@ mod tests {
                 last_at: Some(format!("2026-01-01T00:00:{number:02}Z")),
                 running: number == 99,
                 blocked: false,
+                unattended: false,
+                run: None,
+                sealed: None,
             })
             .collect();
         let text = sessions(&all, "s-98");

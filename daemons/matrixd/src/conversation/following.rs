@@ -15,7 +15,7 @@ use crate::conversation::showing::Showing;
 use crate::conversation::{Talk, draft, parts};
 use crate::homeserver::SendError;
 use crate::outbox::{Delivery, Post, Ticket, delay};
-use crate::outgoing::{Outgoing, Text};
+use crate::outgoing::{Behalf, Outgoing, Text};
 use crate::store::StoreError;
 
 /// How often it is tried to find out whether a message arrived.
@@ -26,7 +26,17 @@ const REFUSED: Duration = Duration::from_hours(1);
 const HELD: Duration = Duration::from_millis(200);
 
 /// A message on its way.
-type Sending = BoxFuture<'static, Result<OwnedEventId, SendError>>;
+struct Sending {
+    /// What was shown before it.
+    before: Shown,
+    sent: BoxFuture<'static, Sent>,
+}
+
+/// What came of a message; none where it was not sent, since something else was.
+type Sent = Option<Result<OwnedEventId, SendError>>;
+
+/// What was shown before a message, and what came of it.
+type Arrived = (Shown, Sent);
 
 impl Talk {
     /// Follows a turn to its end.
@@ -77,8 +87,8 @@ impl Talk {
                 () = tokio::time::sleep(pause.unwrap_or_default()), if sending.is_none() && pause.is_some() => {}
             }
         };
-        if let Some(sending) = sending {
-            self.sent(number, &mut exchange, &mut showing, sending.await, began.elapsed())?;
+        if let Some(Sending { before, sent }) = sending {
+            self.sent(number, &mut exchange, &mut showing, (before, sent.await), began.elapsed())?;
         }
         let last = showing.finish(began.elapsed());
         tokio::time::sleep(last.at.saturating_sub(began.elapsed())).await;
@@ -98,6 +108,7 @@ impl Talk {
         if !self.exchanges.is_open(number)? {
             return Ok(None);
         }
+        let before = exchange.shown.clone();
         let is_edit = step == Step::Edit;
         let text = parts::beginning(markdown, self.means.hygiene, is_edit);
         // A notice notifies nobody.
@@ -116,7 +127,9 @@ impl Talk {
         };
         let (homeserver, room) = (self.means.homeserver.clone(), exchange.message.origin.room.clone());
         let transaction = transaction(number, exchange, &name);
-        Ok(Some(Box::pin(async move { homeserver.send(&room, &transaction, &outgoing).await })))
+        // It need not be seen: where anything else is to be said now, it does not wait for its turn.
+        let sent = Box::pin(async move { homeserver.send_if_free(&room, &transaction, &outgoing).await });
+        Ok(Some(Sending { before, sent }))
     }
 
     fn sent(
@@ -124,9 +137,20 @@ impl Talk {
         number: i64,
         exchange: &mut Exchange,
         showing: &mut Showing,
-        sent: Result<OwnedEventId, SendError>,
+        (before, sent): Arrived,
         now: Duration,
     ) -> Result<(), StoreError> {
+        let Some(sent) = sent else {
+            showing.skipped(now);
+            if exchange.shown != before {
+                // What was noted for it was not so.
+                exchange.shown = before;
+                if !self.exchanges.change(number, exchange)? {
+                    self.take_back(number, exchange)?;
+                }
+            }
+            return Ok(());
+        };
         match sent {
             Ok(event) if !matches!(exchange.shown, Shown::As(_)) => {
                 showing.said();
@@ -217,11 +241,12 @@ impl Talk {
                 mime: file.mime.to_owned(),
                 content: file.content,
                 thread: exchange.message.thread.clone(),
+                behalf: Some(behalf(&exchange, session)),
             };
             self.record(number, self.queue(&exchange, number, &format!("file-{index}"), outgoing)?);
         }
         exchange.given = given.count();
-        self.give(number, &exchange, given)?;
+        self.give(number, &exchange, session, given)?;
         exchange.end();
         if !self.exchanges.change(number, &exchange)? {
             self.take_back(number, &exchange)?;
@@ -292,10 +317,15 @@ pub(super) fn transaction(number: i64, exchange: &Exchange, name: &str) -> Strin
     format!("talk-{number}-{}-{name}", question.get(..8).unwrap_or_default())
 }
 
+/// For whom a file of an answer leaves.
+pub(super) fn behalf(exchange: &Exchange, session: &str) -> Behalf {
+    Behalf { session: session.to_owned(), requester: Some(exchange.message.origin.sender.clone()) }
+}
+
 /// Returns when what is on its way has arrived or not; never when nothing is.
-async fn arrival(sending: &mut Option<Sending>) -> Result<OwnedEventId, SendError> {
+async fn arrival(sending: &mut Option<Sending>) -> Arrived {
     match sending {
-        Some(sending) => sending.await,
+        Some(Sending { before, sent }) => (before.clone(), sent.await),
         None => std::future::pending().await,
     }
 }

@@ -13,7 +13,7 @@ use crate::agent::{AgentError, memfd};
 use crate::conversation::Talk;
 use crate::conversation::exchange::Exchange;
 use crate::conversation::files::MOST_BYTES;
-use crate::conversation::following::transaction;
+use crate::conversation::following::{behalf, transaction};
 use crate::outbox::delay;
 use crate::outgoing::Outgoing;
 use crate::store::StoreError;
@@ -73,7 +73,13 @@ impl Talk {
     }
 
     /// Queues the files that were fetched, behind the answer.
-    pub(super) fn give(&self, number: i64, exchange: &Exchange, given: Given) -> Result<(), StoreError> {
+    pub(super) fn give(
+        &self,
+        number: i64,
+        exchange: &Exchange,
+        session: &str,
+        given: Given,
+    ) -> Result<(), StoreError> {
         for (index, file, content) in given.ready {
             let read = memfd::read(&content, MOST_BYTES);
             let is_it = |content: &Vec<u8>| hex::encode(Sha256::digest(content)) == file.sha256;
@@ -92,6 +98,7 @@ impl Talk {
                 mime: file.mime,
                 content,
                 thread: exchange.message.thread.clone(),
+                behalf: Some(behalf(exchange, session)),
             };
             self.record(number, self.queue(exchange, number, &name(index), outgoing)?);
         }

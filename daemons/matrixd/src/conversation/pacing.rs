@@ -114,6 +114,14 @@ impl Pacing {
         self.gap = (self.gap * 3 / 2).min(MOST);
     }
 
+    /// The step that was taken last was none: nothing was sent, since something else was. It does not count.
+    pub fn skipped(&mut self, now: Duration) {
+        if self.is_said {
+            self.edits = self.edits.saturating_sub(1);
+        }
+        self.wanted(now);
+    }
+
     /// It is over: nothing but the final words is sent any more.
     pub fn finish(self, now: Duration) -> Last {
         let paced = self.last.map_or(Duration::ZERO, |last| last.saturating_add(LEAST));
@@ -169,6 +177,22 @@ mod tests {
         assert_eq!(pacing.finish(ms(30_020)), Last { at: ms(39_010), step: Step::Edit });
     }
 
+    #[test]
+    fn a_step_that_was_not_taken_after_all_is_due_again_and_does_not_count() {
+        let mut pacing = Pacing::new(ms(0));
+        assert_eq!(pacing.step(ms(0)), Some(Step::Say));
+        pacing.skipped(ms(1));
+        assert_eq!(pacing.due(), Some(ms(1000)));
+        assert_eq!(pacing.step(ms(1000)), Some(Step::Say));
+        pacing.said();
+        for minute in 1..100 {
+            let now = Duration::from_mins(2 * minute);
+            pacing.wanted(now);
+            assert_eq!(pacing.step(now), Some(Step::Edit), "{minute}");
+            pacing.skipped(now);
+        }
+    }
+
     /// What a homeserver and a model may do next.
     #[derive(Debug, Clone)]
     enum Move {
@@ -176,6 +200,7 @@ mod tests {
         Wanted,
         Arrives,
         Refused(Option<u64>),
+        Skipped,
     }
 
     fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -184,6 +209,7 @@ mod tests {
             Just(Move::Wanted),
             Just(Move::Arrives),
             proptest::option::of(0u64..100_000).prop_map(Move::Refused),
+            Just(Move::Skipped),
         ];
         proptest::collection::vec(one, 0..200)
     }
@@ -193,6 +219,7 @@ mod tests {
         fn never_more_than_fifteen_and_never_too_close(moves in moves(), first in 0u64..5_000) {
             let mut pacing = Pacing::new(ms(first));
             let (mut now, mut sent, mut not_before, mut is_said) = (Duration::ZERO, Vec::new(), Duration::ZERO, false);
+            let mut is_pending = false;
             for next in moves {
                 match next {
                     Move::Passes(by) => now += ms(by),
@@ -201,16 +228,22 @@ mod tests {
                         pacing.said();
                         is_said = true;
                     }
-                    Move::Arrives => {}
                     Move::Refused(after) => {
                         pacing.refused(now, after.map(ms));
                         not_before = not_before.max(now + ms(after.unwrap_or(0)));
                     }
+                    Move::Skipped if is_pending => {
+                        pacing.skipped(now);
+                        sent.pop();
+                    }
+                    Move::Arrives | Move::Skipped => {}
                 }
+                is_pending = false;
                 if let Some(step) = pacing.step(now) {
                     prop_assert!(now >= not_before);
                     prop_assert_eq!(step == Step::Edit, is_said);
                     sent.push((step, now));
+                    is_pending = true;
                 }
             }
             let last = pacing.finish(now);

@@ -70,6 +70,11 @@ impl Showing {
         self.pacing.refused(now, retry_after);
     }
 
+    /// The step was not taken: something else was on its way.
+    pub fn skipped(&mut self, now: Duration) {
+        self.pacing.skipped(now);
+    }
+
     /// The turn is over.
     pub fn finish(self, now: Duration) -> Last {
         self.pacing.finish(now)

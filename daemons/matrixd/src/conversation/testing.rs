@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use futures_util::future::BoxFuture;
 use matrix_sdk::ruma::{EventId, OwnedEventId, RoomId, UserId, device_id};
 use tempfile::TempDir;
 use testudo::config::Matrixd;
+use testudo::record::Entry;
+use testudo::recorder::RecordError;
 use testudo::turn::{End, Event, Finished};
 use tokio::sync::{mpsc, watch};
 
@@ -20,7 +23,7 @@ use crate::conversation::{Means, Talk};
 use crate::dispatcher::Heard;
 use crate::homeserver::{Homeserver, SendError};
 use crate::incoming::{Content, Incoming, Message, Origin, Trust};
-use crate::outbox::{Clock, Outbox, courier};
+use crate::outbox::{Clock, Ledger, Outbox, courier};
 use crate::outgoing::{Outgoing, Text};
 use crate::store::Store;
 
@@ -81,6 +84,10 @@ pub(super) struct Rooms {
     by_transaction: Mutex<HashMap<String, OwnedEventId>>,
     /// What the next sends come to instead.
     pub(super) failures: Mutex<VecDeque<SendError>>,
+    /// How many of the next sends meet a bug of the library.
+    pub(super) panics: AtomicUsize,
+    /// While something else is always on its way: how often what need not be seen gave way to it.
+    pub(super) crowded: watch::Sender<Option<usize>>,
     pub(super) typing: watch::Sender<Vec<bool>>,
     pub(super) read: watch::Sender<Vec<OwnedEventId>>,
     pub(super) files: Mutex<HashMap<String, Vec<u8>>>,
@@ -92,6 +99,8 @@ impl Rooms {
             sent: watch::channel(Vec::new()).0,
             by_transaction: Mutex::default(),
             failures: Mutex::default(),
+            panics: AtomicUsize::default(),
+            crowded: watch::channel(None).0,
             typing: watch::channel(Vec::new()).0,
             read: watch::channel(Vec::new()).0,
             files: Mutex::default(),
@@ -137,6 +146,9 @@ impl Homeserver for Rooms {
         outgoing: &'a Outgoing,
     ) -> BoxFuture<'a, Result<OwnedEventId, SendError>> {
         Box::pin(async move {
+            let is_bug =
+                self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            assert!(is_bug.is_err(), "Session expired");
             let failure = self.failures.lock().unwrap().pop_front();
             if let Some(error) = &failure
                 && !matches!(error, SendError::Later { cause, .. } if cause == LOST)
@@ -151,6 +163,21 @@ impl Homeserver for Rooms {
             let sent = Sent { event: event.clone(), outgoing: outgoing.clone() };
             self.sent.send_modify(|all| all.push(sent));
             failure.map_or(Ok(event), Err)
+        })
+    }
+
+    fn send_if_free<'a>(
+        &'a self,
+        room: &'a RoomId,
+        transaction: &'a str,
+        outgoing: &'a Outgoing,
+    ) -> BoxFuture<'a, Option<Result<OwnedEventId, SendError>>> {
+        Box::pin(async move {
+            if self.crowded.borrow().is_some() {
+                self.crowded.send_modify(|times| *times = times.map(|times| times + 1));
+                return None;
+            }
+            Some(self.send(room, transaction, outgoing).await)
         })
     }
 
@@ -309,12 +336,24 @@ impl Agent for Thinker {
     }
 }
 
+/// A record that takes everything.
+#[derive(Default)]
+pub(super) struct Kept(pub(super) Mutex<Vec<Entry>>);
+
+impl Ledger for Kept {
+    fn keep(&self, entry: Entry) -> BoxFuture<'_, Result<(), RecordError>> {
+        self.0.lock().unwrap().push(entry);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// Everything around a conversation.
 pub(super) struct Stage {
     pub(super) talk: Talk,
     pub(super) rooms: Arc<Rooms>,
     pub(super) agent: Arc<Thinker>,
     pub(super) store: Store,
+    pub(super) record: Arc<Kept>,
     outbox: Outbox,
 }
 
@@ -340,12 +379,12 @@ impl Stage {
             store: store.clone(),
             clock,
         };
-        Self { talk: Talk::new(means).unwrap(), rooms, agent, store, outbox }
+        Self { talk: Talk::new(means).unwrap(), rooms, agent, store, record: Arc::default(), outbox }
     }
 
     /// Sends what is queued, from now on.
     pub(super) fn send(&self) {
-        tokio::spawn(courier::run(self.outbox.clone(), self.rooms.clone()));
+        tokio::spawn(courier::run(self.outbox.clone(), self.rooms.clone(), self.record.clone()));
     }
 
     pub(super) async fn hear(&self, incoming: Incoming) {

@@ -14,6 +14,7 @@ use crate::incoming::{Content, Incoming, Message, Trust};
 use crate::outgoing::Outgoing;
 use crate::store::session_name;
 
+mod crowded;
 mod given;
 mod restarts;
 mod taken_back;

@@ -1,14 +1,15 @@
 //! The outbox: what must arrive. [`Outbox::queue`] keeps it before anything else happens; [`courier`] sends it.
 //!
 //! Promises: what is queued is sent at least once, under one transaction id, so that in the room it is one event; the
-//! posts of a room arrive in the order in which they were queued; a room that is stuck holds up no other. What cannot
-//! be sent is reported, by [`Ticket::delivered`] to who queued it and by [`Outbox::failures`] to operators.
+//! posts of a room arrive in the order in which they were queued; a room that is stuck holds up no other; every file that
+//! is in a room is in the record, from before it went there. What cannot be sent is reported, by [`Ticket::delivered`] to who queued it, by
+//! [`Outbox::failures`] to operators, and where the homeserver refused it to its room.
 //!
 //! For the parts of the daemon: `outbox.queue(Post::new(room, outgoing))?.delivered().await`, which need not be
 //! awaited; a post that must not be doubled by a restart gets a name of its own by [`Post::named`], and
 //! [`Outbox::follow`] takes up its delivery again. What need not survive (streaming edits) does not belong here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use matrix_sdk::ruma::{OwnedRoomId, RoomId};
@@ -18,15 +19,20 @@ use crate::outgoing::Outgoing;
 use crate::store::posts::{NewPost, Posts};
 use crate::store::{Store, StoreError};
 
+mod attempt;
 mod backoff;
 mod clock;
 pub mod courier;
+mod ledger;
+mod passage;
+mod refused;
 #[cfg(test)]
 mod tests;
 
 pub use crate::store::posts::{Counts, Delivery, Failure};
 pub use backoff::delay;
 pub use clock::Clock;
+pub use ledger::Ledger;
 
 /// How long a post is tried unless it says otherwise, in milliseconds: a week.
 const TRIED_FOR_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -74,6 +80,8 @@ pub struct Outbox {
 struct Shared {
     queued: Notify,
     followers: Mutex<HashMap<String, Vec<oneshot::Sender<Delivery>>>>,
+    /// The rooms that are looked at at once, although nothing may have been said there a moment ago.
+    hurried: Mutex<HashSet<OwnedRoomId>>,
 }
 
 impl Outbox {
@@ -129,6 +137,7 @@ impl Outbox {
     /// time. What the homeserver itself asked to wait for still waits.
     pub fn hurry(&self, room: &RoomId) -> Result<(), StoreError> {
         self.posts.hurry(room)?;
+        self.shared.hurried.lock().unwrap_or_else(PoisonError::into_inner).insert(room.to_owned());
         self.shared.queued.notify_one();
         Ok(())
     }
@@ -158,6 +167,11 @@ impl Outbox {
             // Who does not wait for it any more need not know.
             let _ = told.send(delivery.clone());
         }
+    }
+
+    /// The rooms that somebody is in a hurry about, once each.
+    fn hurried(&self) -> HashSet<OwnedRoomId> {
+        std::mem::take(&mut *self.shared.hurried.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn followers(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<Delivery>>>> {

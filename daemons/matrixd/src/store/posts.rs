@@ -94,6 +94,11 @@ impl Posts {
         Self { store }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Keeps a post; false when its transaction id is known already.
     pub(crate) fn add(&self, post: &NewPost<'_>, now_ms: i64) -> Result<bool, StoreError> {
         let NewPost { transaction, room, outgoing, expires_ms } = post;
@@ -338,12 +343,13 @@ fn has_room_for(database: &Connection, room: &RoomId, bytes: u64) -> Result<(), 
 /// A post without the content of its file, as JSON, and that content: as text it would have twice the size.
 fn split<'a>(outgoing: &'a Outgoing, transaction: &str) -> Result<(Vec<u8>, Option<&'a [u8]>), StoreError> {
     let (written, content) = match outgoing {
-        Outgoing::Attachment { name, mime, content, thread } => {
+        Outgoing::Attachment { name, mime, content, thread, behalf } => {
             let empty = Outgoing::Attachment {
                 name: name.clone(),
                 mime: mime.clone(),
                 content: Vec::new(),
                 thread: thread.clone(),
+                behalf: behalf.clone(),
             };
             (serde_json::to_vec(&empty), Some(content.as_slice()))
         }

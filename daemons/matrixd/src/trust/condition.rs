@@ -50,6 +50,10 @@ pub enum Word {
     OwnerChanged,
     /// Somebody of no list is in an encrypted room, so nothing is said there.
     StrangerInRoom,
+    /// Somebody behind a bridge is in an encrypted room where none is expected, so nothing is said there.
+    BridgedInRoom,
+    /// Somebody in an encrypted room has another identity than the one that was known, so nothing is said there.
+    IdentityChanged,
     /// Messages wait that cannot be read.
     DeadLetters,
     /// What must be sent could not be sent.
@@ -85,7 +89,10 @@ pub struct Condition {
 
 /// What is wrong now.
 #[derive(Debug, Default)]
-pub struct Conditions(Mutex<BTreeMap<Word, String>>);
+pub struct Conditions {
+    all: Mutex<BTreeMap<Word, String>>,
+    held: Mutex<BTreeMap<String, String>>,
+}
 
 impl Conditions {
     /// Something is wrong; said again it replaces the sentence. Logged when it is new.
@@ -120,8 +127,22 @@ impl Conditions {
         list
     }
 
+    /// Keeps why nothing is said in a room now, or that something may be.
+    pub fn hold(&self, room: &str, why: Option<String>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => held.insert(room.to_owned(), why),
+            None => held.remove(room),
+        };
+    }
+
+    /// Why nothing is said in a room, as it was looked at last.
+    pub fn held(&self, room: &str) -> Option<String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Word, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

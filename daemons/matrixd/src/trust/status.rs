@@ -5,6 +5,7 @@ use matrix_sdk::ruma::UserId;
 use serde::Serialize;
 
 use super::condition::{Condition, Word};
+use super::pinning::Change;
 use super::stage::Stage;
 use super::{Trust, TrustError};
 
@@ -57,6 +58,8 @@ pub struct Status {
     pub recovery_key: &'static str,
     /// Those who may approve and command.
     pub owners: Vec<Owner>,
+    /// People who have another identity than the one that they are known by.
+    pub changed: Vec<Change>,
     /// Verifications that wait for an operator.
     pub verifications: usize,
     /// How many rooms we are in.
@@ -82,6 +85,7 @@ impl Trust {
             backup: false,
             recovery_key: "absent",
             owners: Vec::new(),
+            changed: self.pins.changes(),
             verifications: self.verifications().waiting(),
             rooms: 0,
         };

@@ -42,7 +42,11 @@ impl Failures<'_> {
     pub(crate) fn transport(&self, error: &EgressError) -> ProviderError {
         let cause = error.to_string();
         let cause = cause.split(" (os error").next().unwrap_or_default().to_owned();
-        ProviderError::Egress { server: self.server(), cause }
+        ProviderError::Egress {
+            server: self.server(),
+            cause,
+            is_sent: !matches!(error, EgressError::Away { .. }),
+        }
     }
 
     /// `egressd` refused, for a `reason` of its own and with a sentence about it.

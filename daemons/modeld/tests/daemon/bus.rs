@@ -200,7 +200,7 @@ async fn the_daemon_names_the_key_and_never_has_it() {
     let models = process.models().await;
     let said = is_error(complete(&models, "a", &request("hi")).await, "Unavailable");
     assert!(said.ends_with("(status 400): bad"), "{said}");
-    let said = is_error(complete(&models, "b", &request("hi")).await, "Unavailable");
+    let said = is_error(complete(&models, "b", &request("hi")).await, "Unreached");
     assert!(said.contains("refused the key") && !said.contains("bad key"), "{said}");
     for _ in 0..2 {
         let Seen::Request(head, _) = server.next().await else { panic!("no request") };

@@ -141,19 +141,6 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
     );
 }
 
-#[test]
-fn what_does_not_exist_is_said_so() {
-    for line in ["/jobs", "/memory"] {
-        assert!(
-            absent::absent(&command(line)).is_some_and(|text| text.contains("in this version")),
-            "{line}"
-        );
-    }
-    for line in ["/pin x", "/compact", "/budget", "/model x", "/status"] {
-        assert_eq!(absent::absent(&command(line)), None, "{line}");
-    }
-}
-
 proptest! {
     #[test]
     fn no_line_breaks_it(line in any::<String>(), matrix in any::<bool>()) {

@@ -35,6 +35,8 @@ pub struct Matrixd {
     pub rooms: Vec<String>,
     /// Rooms, by id, that need not be encrypted. Nothing is approved in them.
     pub unencrypted_rooms: Vec<String>,
+    /// Encrypted rooms, by id, in which people behind bridges may hear what is said; empty means none.
+    pub bridged_rooms: Vec<String>,
     /// Where questions of unattended jobs go; none means one with nobody but owners in it,
     /// in which one of them spoke from a verified device.
     pub owner_room: Option<String>,
@@ -59,6 +61,7 @@ impl Default for Matrixd {
             bridged: Vec::new(),
             rooms: Vec::new(),
             unencrypted_rooms: Vec::new(),
+            bridged_rooms: Vec::new(),
             owner_room: None,
             audit_room: None,
             trust_homeserver: false,
@@ -80,6 +83,7 @@ impl Matrixd {
             bridged: table.strings("bridged").unwrap_or_default(),
             rooms: table.strings("rooms").unwrap_or_default(),
             unencrypted_rooms: table.strings("unencrypted_rooms").unwrap_or_default(),
+            bridged_rooms: table.strings("bridged_rooms").unwrap_or_default(),
             owner_room: table.string("owner_room"),
             audit_room: table.string("audit_room"),
             trust_homeserver: table.boolean("trust_homeserver").unwrap_or(false),
@@ -167,12 +171,16 @@ impl Matrixd {
         for (key, rooms) in [
             ("rooms", self.rooms.clone()),
             ("unencrypted_rooms", self.unencrypted_rooms.clone()),
+            ("bridged_rooms", self.bridged_rooms.clone()),
             ("owner_room", one(&self.owner_room)),
             ("audit_room", one(&self.audit_room)),
         ] {
             if let Some(why) = rooms.iter().find_map(|room| id::room(room).err()) {
                 table.refuse(key, &why);
             }
+        }
+        if !self.bridged_rooms.is_empty() && self.bridged.is_empty() {
+            table.refuse("bridged_rooms", "lets nobody in: there is no pattern in `bridged`");
         }
         if self.owner_room.as_ref().is_some_and(|room| self.unencrypted_rooms.contains(room)) {
             table.refuse(

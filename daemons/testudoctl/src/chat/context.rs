@@ -52,7 +52,7 @@ pub async fn read(agent: &Agent1Proxy<'_>, session: &str) -> Result<Context, Fai
 
 /// All of it for people.
 pub fn whole(context: &Context) -> String {
-    let parts = [models(context), usage(context), budget(context), pins(context), compacted(context)];
+    let parts = [models(context), usage(context), budget(context), pins(context)];
     parts.concat()
 }
 
@@ -86,23 +86,31 @@ fn models(context: &Context) -> String {
 }
 
 fn usage(context: &Context) -> String {
-    let mut out = String::new();
+    let messages = if context.messages == 1 { "message" } else { "messages" };
+    let mut out = format!("in this session, {} {messages}\n{}", context.messages, compacted(context));
     for used in &context.usage {
-        let answers = if used.requests == 1 { "answer" } else { "answers" };
+        let requests = if used.requests == 1 { "request" } else { "requests" };
         out.push_str(&format!(
-            "in this session, {}  {} {answers}, {} tokens read, {} written\n",
+            "in this session, {}  {} {requests}, {} tokens read, {} written{}\n",
             screen::brief(&used.model, NAME),
             used.requests,
             used.input,
-            used.output
+            used.output,
+            estimated(used.estimated)
         ));
     }
     if context.usage.is_empty() {
-        out.push_str("No model has answered in this session yet.\n");
+        out.push_str("No model was asked in this session yet.\n");
     }
     let today = context.today;
-    out.push_str(&format!("today, all sessions  {} tokens read, {} written\n", today.input, today.output));
+    let (read, written, part) = (today.input, today.output, estimated(today.estimated));
+    out.push_str(&format!("today, all sessions  {read} tokens read, {written} written{part}\n"));
     out
+}
+
+/// How much of a sum nobody counted.
+fn estimated(tokens: u64) -> String {
+    if tokens == 0 { String::new() } else { format!(", {tokens} of them estimated") }
 }
 
 fn budget(context: &Context) -> String {
@@ -167,10 +175,11 @@ mod tests {
             Pin { number: 3, text: "never\non Sundays\u{202e}".into(), by: "root".into(), at: "2026".into() };
         Context {
             session: "main".into(),
+            messages: 14,
             model: "small".into(),
             models: vec![model("big\u{202e}", true), model("small", false)],
-            usage: vec![Used { model: "small".into(), requests: 1, input: 20, output: 3 }],
-            today: Today { input: 40, output: 6 },
+            usage: vec![Used { model: "small".into(), requests: 1, input: 20, output: 3, estimated: 0 }],
+            today: Today { input: 40, output: 6, estimated: 5 },
             budget: Some(Budget { tokens: 46, spent: 46, resets_at: "2026-01-02T00:00:00Z".into() }),
             pins: vec![pin],
             compacted: Some(Compacted { messages: 12, at: "2026".into() }),
@@ -182,10 +191,12 @@ mod tests {
         assert_eq!(
             whole(&context()),
             "○ big\\u{202e} (openai, the configured one)\n● small (openai)\n\
-             in this session, small  1 answer, 20 tokens read, 3 written\ntoday, all sessions  40 tokens read, 6 written\n\
+             in this session, 14 messages\na summary of 2026 stands for the first 12 messages\n\
+             in this session, small  1 request, 20 tokens read, 3 written\n\
+             today, all sessions  40 tokens read, 6 written, 5 of them estimated\n\
              46 of the day's 46 tokens are used, in all sessions; they are counted anew from 2026-01-02T00:00:00Z; \
              nothing is asked of a model until then\n\
-             pin 3, by root, 2026\n  never\n  on Sundays\\u{202e}\na summary of 2026 stands for the first 12 messages\n"
+             pin 3, by root, 2026\n  never\n  on Sundays\\u{202e}\n"
         );
     }
 
@@ -193,7 +204,7 @@ mod tests {
     fn what_is_not_there_is_said_too() {
         let nothing = whole(&Context::default());
         for expected in
-            ["cannot be listed now", "No model has answered", "There is no limit", "Nothing is pinned"]
+            ["cannot be listed now", "No model was asked", "There is no limit", "Nothing is pinned"]
         {
             assert!(nothing.contains(expected), "{expected}: {nothing}");
         }

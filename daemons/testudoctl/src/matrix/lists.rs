@@ -12,7 +12,8 @@ use crate::screen;
 
 /// What stands below the help of `rooms`.
 pub(super) const ROOMS: &str = "\
-JSON: [{room, name, encrypted, people, purpose, sessions}]; purpose is talk, questions, audit or ignored.
+JSON: [{room, name, encrypted, people, purpose, held, sessions}]; purpose is talk, questions, audit or ignored, held is why
+nothing is said there now.
 
 Example: testudoctl matrix rooms";
 /// What stands below the help of `dead-letters`.
@@ -61,6 +62,9 @@ fn room(room: &Value, paint: Paint) -> String {
         text(room, "name", 80),
         text(room, "purpose", 32),
     );
+    if room.get("held").is_some_and(Value::is_string) {
+        out.push_str(&format!("  {} {}\n", paint.yellow("nothing is said:"), text(room, "held", 300)));
+    }
     for session in
         room.get("sessions").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {
@@ -93,10 +97,11 @@ mod tests {
 
     #[test]
     fn a_room_is_shown_with_its_sessions_and_cannot_write_over_the_screen() {
-        let given = json!({"room": "!a:x", "name": "Home\u{1b}[2J", "encrypted": false, "people": 3, "purpose": "talk", "sessions": ["m-1"]});
+        let given = json!({"room": "!a:x", "name": "Home\u{1b}[2J", "encrypted": false, "people": 3, "purpose": "talk", "held": "@b:x is\n", "sessions": ["m-1"]});
         let shown = room(&given, Paint::new(false));
         assert!(
-            shown.starts_with("!a:x Home") && shown.contains("not encrypted · 3 in it\n  session m-1\n"),
+            shown.starts_with("!a:x Home")
+                && shown.contains("not encrypted · 3 in it\n  nothing is said: @b:x is\\n\n  session m-1\n"),
             "{shown}"
         );
         assert!(!shown.contains('\u{1b}'));

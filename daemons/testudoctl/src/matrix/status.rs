@@ -12,11 +12,12 @@ use crate::screen;
 /// What stands below the help.
 pub(super) const HELP: &str = "\
 JSON: {user, device, fingerprint, homeserver, connected, ok, conditions:[{word, text}], signed, backup, recovery_key,
-owners:[{user, identity}], verifications, rooms}; recovery_key is absent, changing, unshown or shown, identity is
-unknown, unverified, verified or changed. A word never changes its meaning: not-configured, not-logged-in,
+owners:[{user, identity}], changed:[{user, identity, before}], verifications, rooms}; recovery_key is absent, changing,
+unshown or shown, identity of an owner is unknown, unverified, verified or changed. A word never changes its meaning: not-configured, not-logged-in,
 login-refused, token-revoked, homeserver-away, homeserver-untrusted, sync-failing, rate-limited, identity-missing,
 password-needed, recovery-key-needed, recovery-key-stale, recovery-key-unshown, recovery-unsettled, backup-missing,
-device-unsigned, owner-unverified, owner-changed, stranger-in-room, dead-letters, outbox-failing, store-unusable.
+device-unsigned, owner-unverified, owner-changed, stranger-in-room, bridged-in-room,
+identity-changed, dead-letters, outbox-failing, store-unusable.
 Exit status: 1 when nobody can be talked with.
 
 Example: testudoctl matrix status";
@@ -60,6 +61,11 @@ fn shown(status: &Value, paint: Paint) -> String {
         };
         row("owner", format!("{} · {identity}", screen::brief(of("user"), 120)));
     }
+    for change in status.get("changed").and_then(Value::as_array).into_iter().flatten() {
+        let of = |key: &str| screen::brief(change.get(key).and_then(Value::as_str).unwrap_or_default(), 120);
+        let identities = format!("has identity {}, was known by {}", of("identity"), of("before"));
+        row("changed", format!("{} · {}", of("user"), paint.yellow(&identities)));
+    }
     let waiting = number("verifications");
     if waiting > 0 {
         let text = format!("{waiting} wait for you: testudoctl matrix verify");
@@ -70,7 +76,7 @@ fn shown(status: &Value, paint: Paint) -> String {
         out.push_str(&format!(
             "{} {}\n",
             paint.yellow(&format!("! {}:", screen::brief(of("word"), 40))),
-            screen::brief(of("text"), 300)
+            screen::brief(of("text"), 1200)
         ));
     }
     out
@@ -87,13 +93,15 @@ mod tests {
             "user": "@t:home.org", "device": "ABC", "fingerprint": "fFf", "homeserver": "https://home.org", "connected": true,
             "ok": false, "conditions": [{"word": "owner-unverified", "text": "verify\n\u{202e}her"}], "signed": true,
             "backup": true, "recovery_key": "unshown", "owners": [{"user": "@ann:home.org", "identity": "unverified"}],
-            "verifications": 1, "rooms": 2
+            "changed": [{"user": "@bob:home.org", "identity": "nEw", "before": "oLd"}], "verifications": 1, "rooms": 2
         });
         assert_eq!(
             shown(&status, Paint::new(false)),
             "account       @t:home.org · connected\nhomeserver    https://home.org\ndevice        ABC · signed by the account\n\
              fingerprint   fFf\nrecovery      key unshown · room keys are backed up\nrooms         2\n\
-             owner         @ann:home.org · unverified\nverifications 1 wait for you: testudoctl matrix verify\n\
+             owner         @ann:home.org · unverified\n\
+             changed       @bob:home.org · has identity nEw, was known by oLd\n\
+             verifications 1 wait for you: testudoctl matrix verify\n\
              ! owner-unverified: verify\\n\\u{202e}her\n"
         );
     }

@@ -40,9 +40,9 @@ impl Pipeline {
         self.note_inflight(identity, &action.tool, Phase::Call, None)?;
         let Ran { outcome, reached } = self.contained(identity, &permit, *run, attendance, cancelled).await?;
         labels.absorb(&reached);
-        let result = outcome.and_then(|outcome| {
+        let result = outcome.and_then(|mut outcome| {
             let result = program::result(&action.tool, &outcome)?;
-            Ok((result, self.give(identity, action, &outcome)?, outcome))
+            Ok((result, self.give(identity, action, outcome.file.take())?, outcome))
         });
         let ((mut content, truncated), file, outcome) = match result {
             Ok(result) => result,

@@ -1,36 +1,32 @@
 //! Stage 6 of a call that gives people a file: its bytes are kept, and the model is told what it was and not what is in it.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use testudo::action::Action;
 use testudo::refusal::{Code, Refusal};
 use testudo::tool::GivenFile;
-use testudo_sandbox::client::Outcome;
+use testudo_sandbox::memfd::Sealed;
 
 use super::{Identity, Pipeline};
-use crate::program;
 
 impl Pipeline {
-    /// Keeps the file that a call printed, if it is one that does. Until its result is told nobody knows its id, so one
-    /// whose call fails after all is fetched by nobody.
+    /// Keeps the file that a call gave, if it is one that does. Until its result is told nobody knows its id, so one whose
+    /// call fails after all is fetched by nobody.
     ///
     /// # Errors
-    /// No memory is left for it.
+    /// There is no room for it.
     pub(super) fn give(
         &self,
         identity: &Identity,
         action: &Action,
-        outcome: &Outcome,
+        file: Option<Sealed>,
     ) -> Result<Option<GivenFile>, Refusal> {
-        if !program::is_file(&action.tool, outcome) {
-            return Ok(None);
-        }
-        let kept = self.given.keep(&identity.session, name(&action.arguments), &outcome.stdout);
-        kept.map(Some).map_err(|error| {
-            let text = format!("{}: cannot keep the file: {error}", action.tool);
-            Refusal::new(Code::HandlerError, text).in_stage(6)
-        })
+        let Some(file) = file else { return Ok(None) };
+        let kept = self.given.keep(&identity.session, name(&action.arguments), file, Instant::now());
+        kept.map(Some)
+            .map_err(|full| Refusal::new(Code::HandlerError, format!("{}: {full}", action.tool)).in_stage(6))
     }
 }
 

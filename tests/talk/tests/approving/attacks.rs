@@ -1,12 +1,12 @@
 //! Whoever is not an owner on a verified device, and whatever is not given to the question itself in its room, changes
 //! nothing; and the owner's own answer still counts after all of it.
 
-use matrix_sdk::ruma::OwnedRoomId;
+use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId};
 use serde_json::{Value, json};
 
 use testudo_talk::human::{Human, reaction};
 use testudo_talk::synapse::Synapse;
-use testudo_talk::talk::{BRIDGED, MEMBER, OWNER, Question, Talk};
+use testudo_talk::talk::{BOT, BRIDGED, MEMBER, OWNER, Question, Talk};
 use testudo_talk::timeline::Seen;
 
 /// An open question whose yes would write `a.txt`.
@@ -21,6 +21,26 @@ impl Asked {
     pub(crate) async fn with(weight: &str, change: impl FnOnce(&mut testudo_appliance::Plan)) -> Self {
         let talk = Talk::with(Synapse::start(), weight, change);
         let (ann, room) = talk.owner().await;
+        let mark = ann.timeline.mark();
+        ann.say(&room, "write 'x' to a.txt").await;
+        let question = talk.question(&ann, &room, mark).await;
+        Self { talk, ann, room, question }
+    }
+
+    /// The same in a room in which somebody behind a bridge is expected.
+    pub(crate) async fn bridged(weight: &str) -> Self {
+        let synapse = Synapse::start();
+        for name in [BOT, OWNER] {
+            synapse.register(name);
+        }
+        let ann = Human::login(&synapse, OWNER).await;
+        let bot = OwnedUserId::try_from(synapse.id(BOT)).unwrap();
+        let room = ann.create_room(&[&bot]).await;
+        let talk = Talk::with(synapse, weight, |plan| {
+            plan.set("matrixd", "bridged_rooms", vec![room.to_string()]);
+        });
+        ann.member(&room, &bot, "join").await;
+        talk.verify(&ann).await;
         let mark = ann.timeline.mark();
         ann.say(&room, "write 'x' to a.txt").await;
         let question = talk.question(&ann, &room, mark).await;
@@ -93,7 +113,7 @@ async fn what_a_homeserver_forges_answers_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn others_in_the_room_answer_nothing() {
-    let asked = Asked::with("reply", |_| {}).await;
+    let asked = Asked::bridged("reply").await;
     for name in [MEMBER, BRIDGED] {
         let human = asked.also(name).await;
         human.say(&asked.room, &asked.yes()).await;

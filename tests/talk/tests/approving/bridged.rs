@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use crate::attacks::Asked;
-use testudo_talk::talk::BRIDGED;
+use testudo_talk::human::Human;
+use testudo_talk::talk::{BRIDGED, Talk};
 use testudo_talk::timeline::Seen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_behind_a_bridge_is_heard_as_that_and_obeyed_in_nothing() {
-    let asked = Asked::with("reaction", |_| {}).await;
+    let asked = Asked::bridged("reaction").await;
     let far = asked.also(BRIDGED).await;
     let talk = &asked.talk;
 
@@ -55,4 +56,29 @@ async fn who_is_behind_a_bridge_is_heard_as_that_and_obeyed_in_nothing() {
         said.filter(|message| message["text"].to_string().contains("say from-far-away")).collect();
     assert_eq!(said[0]["labels"]["sources"], serde_json::json!(["bridged"]), "{shown}");
     assert_eq!(talk.scene.file("a.txt"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_behind_a_bridge_is_expected_nothing_is_said_while_one_is_there() {
+    let talk = Talk::start();
+    let (ann, room) = talk.owner().await;
+    ann.say(&room, "say before").await;
+    ann.hears(&room, "before").await;
+    let far = Human::login(&talk.synapse, BRIDGED).await;
+    ann.room(&room).invite_user_by_id(far.user()).await.unwrap();
+    far.join(&room).await;
+    ann.member(&room, far.user(), "join").await;
+    ann.say(&room, "say secret-one").await;
+    let is_notice = |seen: &Seen| seen.sender == talk.bot.as_str() && seen.body().contains("behind a bridge");
+    let notice = ann.timeline.wait("the notice", is_notice).await;
+    assert!(!notice.sealed && !notice.body().contains("secret"));
+    talk.until("shown to operators", |talk| talk.operator("Status", &[]).stdout.contains("bridged-in-room"));
+    far.room(&room).leave().await.unwrap();
+    ann.member(&room, far.user(), "leave").await;
+    ann.hears(&room, "secret-one").await;
+    // What was said before he came, ann's client gave him with her invitation.
+    let of_the_bot = far.timeline.so_far().into_iter().filter(|seen| seen.sender == talk.bot.as_str());
+    let read: Vec<Seen> =
+        of_the_bot.filter(|seen| seen.sealed && seen.readable && !seen.body().contains("before")).collect();
+    assert!(read.is_empty(), "he has no key of what was said since: {read:?}");
 }

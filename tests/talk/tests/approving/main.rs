@@ -6,6 +6,7 @@ mod attacks;
 mod bridged;
 mod company;
 mod hostile;
+mod identity;
 mod other_client;
 mod unattended;
 mod without;

@@ -28,6 +28,11 @@ async fn a_parked_task_goes_on_after_the_owners_words_in_her_room_and_nobody_els
     let question = talk.question(&ann, &room, mark).await;
     assert!(question.body.contains("\nfor the unattended job cron-mail\n"), "{}", question.body);
     assert_eq!(blocked["calls"][0]["error"]["approval"], question.id.as_str(), "{blocked}");
+    ann.say(&room, "/jobs").await;
+    let is_listed = |seen: &Seen| {
+        seen.body().contains("waits for an answer; it stopped at") && seen.body().contains(&question.id)
+    };
+    ann.timeline.wait("the list of jobs with what waits", is_listed).await;
     let yes = format!("yes {}", question.code);
 
     // The same words in another room of hers, and from somebody else in this one.

@@ -119,3 +119,28 @@ async fn rooms_are_joined_one_after_the_other_where_joining_is_limited() {
     eprintln!("{} times it was too much", gap.refused());
     assert!(gap.refused() < 20, "{} refusals for 5 rooms", gap.refused());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_too_large_for_the_homeserver_is_told_of_once_and_holds_nothing_up() {
+    let talk = Talk::with(Synapse::with(&json!({ "max_upload_size": "10K" })), "reply", |_| {});
+    let (ann, room) = talk.owner().await;
+    talk.scene.put("large.csv", &"id,value\n".repeat(10_000));
+    talk.scene.put("small.csv", "id,value\n");
+    ann.say(&room, "call chat.file {\"path\": \"large.csv\"}").await;
+    let told = ann.hears(&room, "I cannot send the file `large.csv`").await;
+    assert!(told.body().contains("ask for less at a time"), "{}", told.body());
+    ann.say(&room, "call chat.file {\"path\": \"small.csv\"}").await;
+    let is_file = |seen: &Seen| seen.sender == talk.bot.as_str() && seen.content["msgtype"] == "m.file";
+    assert_eq!(ann.timeline.wait("the other file", is_file).await.body(), "small.csv");
+    let said = answers(&ann.timeline, &talk, &room);
+    assert_eq!(said.iter().filter(|text| text.contains("I cannot send")).count(), 1, "{said:?}");
+    let sent = |name: &str| {
+        talk.scene.recorded("file.sent", |record| {
+            record["detail"]["name"] == name
+                && record["detail"]["requester"] == format!("matrix {}", ann.user())
+                && record["detail"]["room"] == room.as_str()
+        })
+    };
+    talk.until("recorded", |_| sent("small.csv"));
+    assert!(!sent("large.csv"), "{:?}", talk.scene.log());
+}

@@ -3,6 +3,7 @@
 
 mod answers;
 mod away;
+mod crowded;
 mod keys;
 mod limits;
 mod resilience;

@@ -50,3 +50,23 @@ async fn an_owner_pins_chooses_looks_and_sums_up_and_a_member_does_not() {
         assert!(talk.scene.recorded(event, by), "{event}: {:?}", talk.scene.log());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_vouches_for_what_is_known_in_a_room_and_a_member_does_not() {
+    let talk = Talk::start();
+    let (ann, room) = talk.owner().await;
+    let bob = talk.member(&ann, &room).await;
+
+    bob.say(&room, "/approve-context bob is her son").await;
+    bob.hears(&room, "That is for owners only.").await;
+    assert!(!talk.scene.recorded("context.vouched", |_| true), "{:?}", talk.scene.log());
+
+    ann.say(&room, "/approve-context bob is my son").await;
+    ann.hears(&room, "as context, and not as a permission").await;
+    let vouched: Vec<serde_json::Value> =
+        talk.scene.log().into_iter().filter(|record| record["event"] == "context.vouched").collect();
+    assert_eq!(vouched.len(), 1, "{vouched:?}");
+    assert_eq!(vouched[0]["detail"]["by"], format!("matrix {}", ann.user()));
+    assert_eq!(vouched[0]["detail"]["characters"], "bob is my son".len());
+    assert!(vouched[0]["session"].as_str().is_some_and(|session| session.starts_with("m-")), "{vouched:?}");
+}

@@ -165,7 +165,11 @@ impl Desk {
                         "I do not know whether your answer to {id} arrived: {error}. If {id} is still open, answer it again."
                     ),
                 };
-                self.say(prompt, origin, &text)?;
+                // Each is in the record of policyd; a room is not flooded by who mistypes again and again.
+                let is_refusal = matches!(error, PolicyError::Refused(_));
+                if !is_refusal || self.told.is_due(&prompt.key, &origin.sender, self.now_ms()) {
+                    self.say(prompt, origin, &text)?;
+                }
                 Ok(format!("failed: {error}"))
             }
         }

@@ -357,6 +357,29 @@ async fn a_reaction_on_a_copy_is_answered_once_and_recorded() {
 }
 
 #[tokio::test]
+async fn who_mistypes_again_and_again_is_told_at_once_and_then_five_times_a_minute() {
+    let scene = Scene::new();
+    scene.asked(&approval()).await;
+    scene.deliver(".ask").await;
+    *scene.policy.fails.lock().unwrap() = Some(PolicyError::Refused("the one-time code is wrong".into()));
+    let words = format!("yes {} 123456", scene.prompt().code);
+    let told = || scene.bodies().into_iter().filter(|body| body.starts_with("No effect")).count();
+    // One every ten seconds: told at 0, 10, 20, 30, 40 and 60, 70, 80, 90, 100, and 120.
+    for number in 0..13 {
+        scene.says(&format!("$m{number}"), &words).await;
+        scene.now.fetch_add(10_000, Ordering::SeqCst);
+    }
+    assert_eq!(scene.at_policy().len(), 13, "each is tried, and recorded there");
+    assert_eq!(told(), 11, "{:?}", scene.bodies());
+    // That nobody knows what became of it is said each time.
+    *scene.policy.fails.lock().unwrap() = Some(PolicyError::Gone("away".into()));
+    for number in 0..2 {
+        scene.says(&format!("$g{number}"), &words).await;
+    }
+    assert_eq!(scene.bodies().iter().filter(|body| body.starts_with("I do not know")).count(), 2);
+}
+
+#[tokio::test]
 async fn what_policyd_says_does_not_look_like_a_question() {
     let scene = Scene::new();
     scene.asked(&approval()).await;

@@ -155,10 +155,10 @@ fn a_no_is_taken_by_any_way_from_an_owner_and_from_nobody_else() {
 }
 
 #[test]
-fn a_homeserver_of_ones_own_lets_a_reaction_weigh_as_a_reply_and_no_more() {
+fn a_homeserver_of_ones_own_lets_a_reaction_answer_what_wants_a_reply_and_it_is_told_as_what_it_is() {
     let trusting = Judge { trust_homeserver: true, ..judge(Controls::all()) };
     let judged = |prompt: &Prompt| judged(&trusting, prompt, &reacts("✅"), Standing::Owner);
-    assert_eq!(judged(&prompt()), yes(Weight::Reply, Reach::Once));
+    assert_eq!(judged(&prompt()), yes(Weight::Reaction, Reach::Once));
     for approve_by in [Weight::Otp, Weight::Local] {
         let heavy = Prompt { approve_by, ..prompt() };
         assert_eq!(judged(&heavy), Judgement::Refused(Refusal::Weight(approve_by)));

@@ -2,7 +2,7 @@
 
 use testudo::context::{Context, Shortened};
 
-use super::{code, listed, words};
+use super::{code, count, listed, words};
 
 /// A model that answers from now on.
 pub(in crate::commands) fn chosen(name: &str) -> String {
@@ -26,20 +26,33 @@ pub(in crate::commands) fn models(context: &Context) -> String {
 
 pub(in crate::commands) fn usage(context: &Context) -> String {
     let mut here = listed(&context.usage, |used| {
-        let answers = if used.requests == 1 { "answer" } else { "answers" };
+        let requests = if used.requests == 1 { "request" } else { "requests" };
         format!(
-            "{}: {} {answers}, {} tokens read, {} written",
+            "{}: {} {requests}, {} tokens read, {} written{}",
             code(&used.model),
             used.requests,
             used.input,
-            used.output
+            used.output,
+            estimated(used.estimated)
         )
     });
     if here.is_empty() {
-        here.push_str("No model has answered here yet.\n");
+        here.push_str("No model was asked here yet.\n");
     }
+    let messages = count(usize::try_from(context.messages).unwrap_or(usize::MAX), "message");
+    let summary = context.compacted.as_ref().map_or_else(String::new, |compacted| {
+        format!(", the first {} of them in a summary of {}", compacted.messages, code(&compacted.at))
+    });
     let today = context.today;
-    format!("{here}\nToday, in all sessions: {} tokens read, {} written.", today.input, today.output)
+    let (read, written, part) = (today.input, today.output, estimated(today.estimated));
+    format!(
+        "{messages} here{summary}.\n\n{here}\nToday, in all sessions: {read} tokens read, {written} written{part}."
+    )
+}
+
+/// How much of a sum nobody counted.
+fn estimated(tokens: u64) -> String {
+    if tokens == 0 { String::new() } else { format!(", {tokens} of them estimated") }
 }
 
 pub(in crate::commands) fn budget(context: &Context) -> String {
@@ -89,7 +102,7 @@ pub(in crate::commands) fn shortened(shortened: Shortened) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testudo::context::{Budget, Model, Pin};
+    use testudo::context::{Budget, Compacted, Model, Pin, Today, Used};
 
     #[test]
     fn what_others_wrote_is_no_markdown() {
@@ -113,6 +126,31 @@ mod tests {
             pins(&context).starts_with("- **1**, by `matrix @ann:home.org`: \\[x\\](http://evil)\\\\u{a}b\n"),
             "{}",
             pins(&context)
+        );
+    }
+
+    #[test]
+    fn usage_says_how_much_of_it_nobody_counted() {
+        let used = |model: &str, estimated| Used {
+            model: model.into(),
+            requests: 1,
+            input: 20,
+            output: 3,
+            estimated,
+        };
+        let context = Context {
+            messages: 14,
+            usage: vec![used("big", 0), used("small", 3)],
+            today: Today { input: 40, output: 6, estimated: 3 },
+            compacted: Some(Compacted { messages: 12, at: "2026".into() }),
+            ..Context::default()
+        };
+        assert_eq!(
+            usage(&context),
+            "14 messages here, the first 12 of them in a summary of `2026`.\n\n\
+             - `big`: 1 request, 20 tokens read, 3 written\n\
+             - `small`: 1 request, 20 tokens read, 3 written, 3 of them estimated\n\n\
+             Today, in all sessions: 40 tokens read, 6 written, 3 of them estimated."
         );
     }
 

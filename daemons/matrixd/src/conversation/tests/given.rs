@@ -61,6 +61,12 @@ async fn files_follow_the_answer_into_its_place() {
         let Outgoing::Attachment { thread, mime, .. } = &sent.outgoing else { panic!("{sent:?}") };
         assert_eq!((thread.as_ref(), mime.as_str()), (Some(&event("$root")), "application/pdf"));
     }
+    becomes(|| stage.record.0.lock().unwrap().len() == 4).await;
+    let session = session_name(&said("$q", "").origin.room, Some(&event("$root")));
+    for (entry, event) in stage.record.0.lock().unwrap().iter().zip(["file.sending", "file.sent"].repeat(2)) {
+        assert_eq!((entry.event.as_str(), entry.session.as_deref()), (event, Some(session.as_str())));
+        assert_eq!(entry.detail["requester"], format!("matrix {ANN}"));
+    }
 }
 
 #[tokio::test]

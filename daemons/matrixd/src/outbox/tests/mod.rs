@@ -1,6 +1,7 @@
 //! The courier against a homeserver that fails in every way.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use matrix_sdk::ruma::{EventId, OwnedEventId, RoomId};
 use tempfile::TempDir;
+use testudo::record::Entry;
+use testudo::recorder::RecordError;
 use tokio::time::Instant;
 
 use super::*;
@@ -18,6 +21,7 @@ use crate::store::testing::{opened, room};
 mod failing;
 mod held;
 mod order;
+mod recorded;
 
 /// What the homeserver does with an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +158,35 @@ impl Homeserver for Rehearsed {
     }
 }
 
+/// A record that takes everything but when it is away, or away for what is in its room.
+#[derive(Default)]
+struct Kept {
+    entries: Mutex<Vec<Entry>>,
+    is_away: AtomicBool,
+    is_away_for_sent: AtomicBool,
+}
+
+impl Kept {
+    fn events(&self) -> Vec<String> {
+        self.entries.lock().unwrap().iter().map(|entry| entry.event.clone()).collect()
+    }
+}
+
+impl Ledger for Kept {
+    fn keep(&self, entry: Entry) -> BoxFuture<'_, Result<(), RecordError>> {
+        let is_away_for_it = entry.event == "file.sent" && self.is_away_for_sent.load(Ordering::SeqCst);
+        if is_away_for_it || self.is_away.load(Ordering::SeqCst) {
+            return std::future::ready(Err(RecordError::Bus(zbus::Error::InvalidReply))).boxed();
+        }
+        self.entries.lock().unwrap().push(entry);
+        std::future::ready(Ok(())).boxed()
+    }
+}
+
+fn recorded() -> Arc<Kept> {
+    Arc::default()
+}
+
 /// An outbox whose clock goes with the time of the runtime, which does not pass by itself.
 fn outbox(directory: &TempDir) -> Outbox {
     let start = Instant::now();
@@ -167,5 +200,6 @@ fn words(of_room: u32, body: &str) -> Post {
 
 fn file(of_room: u32, size: usize) -> Post {
     let (name, mime) = ("a".to_owned(), "b".to_owned());
-    Post::new(room(of_room), Outgoing::Attachment { name, mime, content: vec![1; size], thread: None })
+    let content = vec![1; size];
+    Post::new(room(of_room), Outgoing::Attachment { name, mime, content, thread: None, behalf: None })
 }

@@ -27,6 +27,7 @@ fn nothing_that_was_said_lies_in_clear() {
         mime: secret.into(),
         content: secret.into(),
         thread: None,
+        behalf: None,
     };
     outbox.queue(crate::outbox::Post::new(room(1), file)).unwrap();
     let mut looked_at = BTreeSet::new();

@@ -60,6 +60,7 @@ fn a_file_comes_out_as_it_went_in_and_is_forgotten_when_it_arrived() {
         mime: "application/octet-stream".into(),
         content: (0..200_000_u32).map(|byte| u8::try_from(byte % 251).unwrap()).collect(),
         thread: Some(event(3)),
+        behalf: Some(crate::outgoing::Behalf { session: "m-1".into(), requester: None }),
     };
     add(&posts, "a", 1, &file).unwrap();
     let head = posts.heads().unwrap().remove(0);
@@ -86,6 +87,7 @@ fn it_is_bounded_by_number_and_by_size() {
         mime: "b".into(),
         content: vec![0; 51 * 1024 * 1024],
         thread: None,
+        behalf: None,
     };
     assert!(matches!(add(&posts, "huge", 1, &huge), Err(StoreError::TooLarge { .. })));
     add(&posts, "a", 1, &text("a")).unwrap();
@@ -141,17 +143,31 @@ fn what_became_of_it_is_known_for_a_week() {
 #[test]
 fn a_room_in_which_nothing_may_be_said_leaves_place_to_the_others() {
     let directory = tempfile::tempdir().unwrap();
-    let posts = Posts::new(opened(directory.path()));
-    let file = |name: u32| Outgoing::Attachment {
-        name: name.to_string(),
+    let store = opened(directory.path());
+    let posts = Posts::new(store.clone());
+    let kib = 1024;
+    let file = |size: usize| Outgoing::Attachment {
+        name: "a".into(),
         mime: "text/plain".into(),
-        content: vec![0; 15 * 1024 * 1024],
+        content: vec![0; size],
         thread: None,
+        behalf: None,
+    };
+    let bytes = |transaction: &str| -> u64 {
+        let query = "SELECT bytes FROM post WHERE txn = ?1";
+        store.with(|database| Ok(database.query_row(query, [transaction], |row| row.get(0))?)).unwrap()
     };
     for number in 0..4 {
-        assert!(add(&posts, &format!("held-{number}"), 1, &file(number)).unwrap());
+        let name = format!("held-{number}");
+        assert!(add(&posts, &name, 1, &file(1)).unwrap());
+        // As large as it says; to seal so much takes a while.
+        let query = "UPDATE post SET bytes = ?2 WHERE txn = ?1";
+        store.with(|database| Ok(database.execute(query, (name, (16 * kib - 16) * kib))?)).unwrap();
     }
-    assert!(matches!(add(&posts, "held", 1, &file(4)), Err(StoreError::Full { .. })));
+    // They leave it 64 KiB.
+    let full = add(&posts, "held", 1, &file(64 * kib));
+    assert!(matches!(full, Err(StoreError::Full { what: "bytes of posts", .. })), "{full:?}");
     assert!(add(&posts, "held words", 1, &text("small ones are")).unwrap());
-    assert!(add(&posts, "other", 2, &file(5)).unwrap());
+    assert!(add(&posts, "other", 2, &file(64 * kib)).unwrap());
+    assert!((64 * 1024..65 * 1024).contains(&bytes("other")), "{} bytes are counted", bytes("other"));
 }

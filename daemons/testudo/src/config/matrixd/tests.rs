@@ -15,11 +15,12 @@ fn a_table_says_who_is_heard_where() {
     let text = "[matrixd]\nhomeserver = \"https://matrix.example.org:8448/\"\nuser = \"@testudo:example.org\"\n\
         device = \"ABCDEF\"\nowners = \"@ann:example.org\"\nmembers = [\"@bob:example.org\", \"@c.d_e=/+-1:[::1]:8448\"]\n\
         bridged = [\"@signal_*:example.org\"]\nrooms = [\"!abc:example.org\", \"!31hneApxJ_1o\"]\n\
-        unencrypted_rooms = \"!plain:example.org\"\nowner_room = \"!abc:example.org\"\naudit_room = \"!log:example.org\"\n\
+        unencrypted_rooms = \"!plain:example.org\"\nbridged_rooms = \"!far:example.org\"\nowner_room = \"!abc:example.org\"\naudit_room = \"!log:example.org\"\n\
         trust_homeserver = true\nauthorities = \"/etc/ssl/own.pem\"\n";
     let matrixd = parse("t", text).unwrap().matrixd;
     assert_eq!(matrixd.owners, ["@ann:example.org"]);
     assert_eq!((matrixd.members.len(), matrixd.rooms.len()), (2, 2));
+    assert_eq!(matrixd.bridged_rooms, ["!far:example.org"]);
     assert_eq!(matrixd.owner_room.as_deref(), Some("!abc:example.org"));
     assert!(matrixd.trust_homeserver);
 }
@@ -102,6 +103,11 @@ fn every_mistake_has_a_place() {
         ("user = \"@t:a.example\"", "`homeserver` is missing"),
         ("owners = [\"@a:b.example\", \"ann\"]", "t:2:10: `owners` cannot take \"ann\" for a user id"),
         ("rooms = \"#a:b.example\"", "t:2:9: `rooms` cannot take \"#a:b.example\" for a room id"),
+        (
+            "bridged = \"@irc_*:b.example\"\nbridged_rooms = [\"!a:b.example\", \"#a:b.example\"]",
+            "t:3:17: `bridged_rooms` cannot take \"#a:b.example\" for a room id",
+        ),
+        ("bridged_rooms = \"!a:b.example\"", "t:2:17: `bridged_rooms` lets nobody in"),
         ("device = \"a b\"", "t:2:10: `device` must be"),
         ("device_name = \"\"", "t:2:15: `device_name` must be"),
         ("device_name = \"a\\nb\"", "t:2:15: `device_name` must be"),

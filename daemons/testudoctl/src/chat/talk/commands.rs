@@ -1,6 +1,7 @@
 //! What is done on a command of the person.
 
-use testudo::command::{Channel, Command, Line, absent, help};
+use testudo::command::jobs::{self, Job, Question};
+use testudo::command::{Channel, Command, Line, help};
 use testudo::proxy::Options;
 
 use super::Talk;
@@ -25,9 +26,6 @@ impl Talk {
     }
 
     async fn command(&mut self, command: Command) -> Result<(), Failure> {
-        if let Some(text) = absent::absent(&command) {
-            return self.note(text).await;
-        }
         match command {
             Command::Help(topic) => self.note(&help::chat(topic)).await,
             Command::Approvals => self.list_questions().await,
@@ -53,6 +51,10 @@ impl Talk {
                 let sessions = session::sessions(&self.link).await;
                 self.answer(sessions.map(|list| session::listed(&list, self.page.paint()))).await
             }
+            Command::Jobs => {
+                let text = self.jobs().await;
+                self.answer(text).await
+            }
             Command::Status => {
                 let text = status::text(&self.link, self.page.paint()).await;
                 self.answer(text).await
@@ -77,8 +79,17 @@ impl Talk {
                 self.leaving = true;
                 Ok(())
             }
-            other => self.note(&format!("/{} is not for here", other.name())).await,
+            Command::Memory => self.note(testudo::command::MEMORY).await,
         }
+    }
+
+    async fn jobs(&self) -> Result<String, Failure> {
+        let sessions: Vec<Job> = session::read(&self.link).await?;
+        // Without `policyd` it is what the agent knew at the end of the turn.
+        let waiting = approvals::pending(&self.policy, None).await.ok();
+        let waiting: Option<Vec<Question>> = waiting.map(|all| all.iter().map(Question::from).collect());
+        let text = jobs::listed(&sessions, waiting.as_deref(), Channel::Chat);
+        Ok(format!("{}\n", text.trim_end()))
     }
 
     async fn usage(&self) -> Result<String, Failure> {
