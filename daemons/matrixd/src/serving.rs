@@ -9,6 +9,7 @@
 //! alone: with the first one the daemon ends, and is begun anew.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use matrix_sdk::ruma::{OwnedRoomId, OwnedUserId};
@@ -92,22 +93,24 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     let Started { inbox, anchors, clock } = whole.start(&mut parts).await?;
     let own_name = whole.connection.unique_name().map(ToString::to_string).unwrap_or_default();
     let alive = || async { bus::is_connected(&whole.connection, &own_name).await.unwrap_or(false) };
-    let until_stopped = async {
-        lifecycle.serve_until_stopped("Talking through the homeserver.", alive).await;
-        // What is new in the record leaves this machine before the daemon does. Everything runs on meanwhile: without the
-        // account nobody's keys are asked for, and the SDK waits for them.
-        if let Some(anchors) = anchors {
-            anchors.close(now_ms(&clock)).await;
-        }
-    };
+    let mut talking = pin!(whole.talk(&inbox));
     tokio::select! {
-        ended = parts.ended() => Err(DaemonError::failed(ended)),
-        () = until_stopped => Ok(()),
-        stopped = whole.talk(&inbox) => Err(match stopped {
+        ended = parts.ended() => return Err(DaemonError::failed(ended)),
+        () = lifecycle.serve_until_stopped("Talking through the homeserver.", alive) => {}
+        stopped = &mut talking => return Err(match stopped {
             Ok(never) => match never {},
             Err(error) => DaemonError::failed(error),
         }),
     }
+    // What is new in the record leaves this machine before the daemon does. Everything runs on meanwhile: without the
+    // account nobody's keys are asked for, and the SDK waits for them.
+    if let Some(anchors) = anchors {
+        tokio::select! {
+            () = anchors.close(now_ms(&clock)) => {}
+            _ = async { drop(talking.await); std::future::pending::<()>().await } => {}
+        }
+    }
+    Ok(())
 }
 
 fn now_ms(clock: &Clock) -> u64 {

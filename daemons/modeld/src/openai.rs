@@ -115,6 +115,8 @@ impl OpenAi {
         const AGAIN: u32 = 2;
         let mut usage = true;
         let mut attempt = 0;
+        // Of an attempt that a model may have read; that the next one was not does not undo it.
+        let mut read = None;
         loop {
             let backoff = self.patience.backoff * 2_u32.pow(attempt);
             let (error, wait) = match self.post(&body::body(request, model, usage)).await {
@@ -148,8 +150,10 @@ impl OpenAi {
                     tracing::debug!("asking again in {} ms: {error}", wait.as_millis());
                     tokio::time::sleep(wait).await;
                     attempt += 1;
+                    read = read.or_else(|| error.may_have_been_read().then_some(error));
                 }
-                _ => return Err(error),
+                _ if error.may_have_been_read() => return Err(error),
+                _ => return Err(read.unwrap_or(error)),
             }
         }
     }

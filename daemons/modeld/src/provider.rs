@@ -93,6 +93,8 @@ pub enum ProviderError {
         reason: String,
         /// What `egressd` says about it, after a colon, or nothing.
         said: Said,
+        /// The request may have gone out before that.
+        is_sent: bool,
     },
     /// The server does not accept the key, or wants one.
     #[error(
@@ -203,16 +205,19 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Whether a model may have read the request before it failed.
+    pub(crate) const fn may_have_been_read(&self) -> bool {
+        !self.reached_no_model() && !matches!(self, Self::RateLimited { .. } | Self::Names { .. })
+    }
+
     /// Whether it is certain that no model has read the request: it did not leave the machine, or came to a server that
     /// let nobody in.
     pub(crate) const fn reached_no_model(&self) -> bool {
-        matches!(
-            self,
-            Self::Egress { is_sent: false, .. }
-                | Self::Unreachable { .. }
-                | Self::Barred { .. }
-                | Self::Key { .. }
-        )
+        match self {
+            Self::Egress { is_sent, .. } | Self::Barred { is_sent, .. } => !*is_sent,
+            Self::Unreachable { .. } | Self::Key { .. } => true,
+            _ => false,
+        }
     }
 }
 

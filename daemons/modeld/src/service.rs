@@ -290,11 +290,18 @@ mod tests {
     fn what_came_to_no_model_is_told_apart_from_what_may_have() {
         let (server, said) = (|| "m:1".to_owned(), || Said::new(""));
         let egress = |is_sent| ProviderError::Egress { server: server(), cause: "away".into(), is_sent };
+        let barred = |is_sent| ProviderError::Barred {
+            server: server(),
+            reason: "time".into(),
+            said: said(),
+            is_sent,
+        };
         for (error, is_unreached) in [
             (egress(false), true),
             (egress(true), false),
             (ProviderError::Unreachable { server: server(), said: said() }, true),
-            (ProviderError::Barred { server: server(), reason: String::new(), said: said() }, true),
+            (barred(false), true),
+            (barred(true), false),
             (ProviderError::Key { server: server(), status: 401 }, true),
             (ProviderError::BrokeOff { server: server() }, false),
             (ProviderError::Server { server: server(), status: 500, said: said() }, false),

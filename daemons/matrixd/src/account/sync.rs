@@ -95,6 +95,10 @@ impl Account {
                 // What it leaves behind may be of no use any more.
                 Err(Trouble::Panicked) if backoff.failures() >= PANICS => return Err(RunError::Panicked),
                 Err(trouble) => {
+                    if matches!(trouble, Trouble::Panicked) && progress.taken.is_some() {
+                        // The SDK may have kept what came before it panicked; then that is fetched before anything else.
+                        progress.token = self.token_of_sdk().await;
+                    }
                     let wait = backoff.failed(self.notice(&trouble), chance());
                     sleep(wait).await;
                 }

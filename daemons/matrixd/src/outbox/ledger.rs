@@ -1,13 +1,21 @@
 //! The record of what leaves: every file that goes to a room, before it does and when it is there.
 
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use matrix_sdk::ruma::{EventId, RoomId};
 use sha2::{Digest as _, Sha256};
 use testudo::record::Entry;
 use testudo::recorder::{RecordError, Recorder};
+use tokio::time::timeout;
 
 use crate::outgoing::Outgoing;
+
+/// How long `auditd` may take to keep an entry. One that it keeps later is kept twice.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where it is recorded.
 pub trait Ledger: Send + Sync + 'static {
@@ -17,7 +25,14 @@ pub trait Ledger: Send + Sync + 'static {
 
 impl Ledger for Recorder {
     fn keep(&self, entry: Entry) -> BoxFuture<'_, Result<(), RecordError>> {
-        async move { self.append(&entry).await.map(drop) }.boxed()
+        async move {
+            let Ok(kept) = timeout(PATIENCE, self.append(&entry)).await else {
+                let silence = io::Error::new(io::ErrorKind::TimedOut, "testudo-auditd does not answer");
+                return Err(zbus::Error::InputOutput(Arc::new(silence)).into());
+            };
+            kept.map(drop)
+        }
+        .boxed()
     }
 }
 

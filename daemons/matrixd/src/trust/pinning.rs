@@ -19,8 +19,8 @@ mod notes;
 mod pin;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use matrix_sdk::Client;
 use matrix_sdk::encryption::identities::UserIdentity;
@@ -28,11 +28,15 @@ use matrix_sdk::ruma::{OwnedUserId, UserId};
 use serde::Serialize;
 use testudo::recorder::Recorder;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use crate::store::{Store, StoreError};
 use heard::Heard;
 use pin::{Judgement, Pin, Seen, judge};
+
+/// How long who wants to know an identity waits for those of people to be followed.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why it is not known by which identity somebody goes; nothing may be said to him then.
 #[derive(Debug, Error)]
@@ -80,7 +84,7 @@ pub struct Pins {
     /// One was noted.
     notes: Notify,
     recorder: OnceLock<Recorder>,
-    is_followed: AtomicBool,
+    is_followed: watch::Sender<bool>,
     /// One is looked at or accepted at a time. Who has it waits for nothing but stores.
     turn: tokio::sync::Mutex<()>,
 }
@@ -96,7 +100,7 @@ impl Pins {
             noted: Mutex::default(),
             notes: Notify::new(),
             recorder: OnceLock::new(),
-            is_followed: AtomicBool::new(false),
+            is_followed: watch::Sender::new(false),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -112,15 +116,21 @@ impl Pins {
         self.changed().values().cloned().collect()
     }
 
+    /// Waits until the identities of people are followed.
+    async fn followed(&self) {
+        // The sender is here.
+        let _ = self.is_followed.subscribe().wait_for(|is_followed| *is_followed).await;
+    }
+
     /// Looks at the identity of somebody who is to hear something: none where he is known by it, or has none, so that he
     /// gets no keys. The first that is seen is pinned, and so is one that an operator verified.
     ///
     /// # Errors
     /// When it cannot be known, such as while [`Pins::follow`] does not follow.
     pub async fn look(&self, client: &Client, user: &UserId) -> Result<Option<Change>, PinningError> {
-        if !self.is_followed.load(Ordering::Acquire) {
-            return Err(PinningError::NotFollowed(user.to_owned()));
-        }
+        // It begins right after the login, with which a start has more to say.
+        let followed = timeout(FOLLOWED_WITHIN, self.followed()).await;
+        followed.map_err(|_| PinningError::NotFollowed(user.to_owned()))?;
         if self.pin(user)?.is_some() && known(client, user).await?.is_none() {
             // The SDK's store was lost: it would ask for it in the middle of sharing keys. What comes is in its store.
             let asked = client.encryption().request_user_identity(user).await;

@@ -54,7 +54,10 @@ impl Failures<'_> {
         let (server, said) = (self.server(), Said::new(sentence));
         match reason {
             "name" | "unreachable" => ProviderError::Unreachable { server, said },
-            _ => ProviderError::Barred { server, reason: Said::new(reason).to_string(), said },
+            _ => {
+                let is_sent = !is_before_sending(reason);
+                ProviderError::Barred { server, reason: Said::new(reason).to_string(), said, is_sent }
+            }
         }
     }
 
@@ -81,6 +84,15 @@ impl Failures<'_> {
     }
 }
 
+/// Whether a refusal of `egressd` is one that comes before anything is sent to the server. Others are of its answer, or
+/// of what may be.
+fn is_before_sending(reason: &str) -> bool {
+    matches!(
+        reason,
+        "form" | "denied" | "unanswered" | "address" | "server-name" | "secret" | "rate" | "unavailable"
+    )
+}
+
 /// Whether a refusal of `egressd` may be gone in a moment, with nothing sent to the server.
 pub(crate) fn passes(reason: &str) -> bool {
     matches!(reason, "name" | "unreachable" | "rate" | "unavailable")
@@ -90,4 +102,27 @@ pub(crate) fn passes(reason: &str) -> bool {
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_before_it_left_is_told_apart_from_what_was_refused_of_the_answer() {
+        for (reasons, expected) in [
+            (
+                &["form", "denied", "unanswered", "address", "server-name", "secret", "rate", "unavailable"]
+                    [..],
+                true,
+            ),
+            (&["name", "unreachable"], true),
+            (&["ticket", "size", "time", "gone", "answer", "", "something new"], false),
+        ] {
+            for reason in reasons {
+                let error = Failures { server: "m:1" }.barred(reason, "");
+                assert_eq!(error.reached_no_model(), expected, "{reason}");
+            }
+        }
+    }
 }

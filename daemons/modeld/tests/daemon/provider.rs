@@ -273,8 +273,13 @@ async fn what_egressd_refuses_is_named_and_asked_again_only_where_it_may_pass() 
         assert_eq!((heard.len(), requests), (0, times), "{reason}");
     }
     let passing = refused("502 Bad Gateway", "unreachable", "not yet");
-    let (result, _, requests) = ask(vec![passing, saying("ok")]).await;
+    let (result, _, requests) = ask(vec![passing.clone(), saying("ok")]).await;
     assert_eq!((result.unwrap().text.as_str(), requests), ("ok", 2));
+    // A model may have read the first one; that the next came to nothing does not undo it.
+    let failed = refusing("503 Service Unavailable", "", &json!({"error": {"message": "it broke"}}));
+    let (result, _, requests) = ask(vec![failed, passing.clone(), passing]).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("status 503") && requests == 3, "{requests}: {error}");
 }
 
 #[tokio::test]

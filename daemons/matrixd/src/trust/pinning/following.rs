@@ -1,7 +1,6 @@
 //! Following what the homeserver says of people: hearing it, weighing it, and recording what changed, none of which
 //! waits for another.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use matrix_sdk::Client;
 use matrix_sdk::encryption::identities::{IdentityUpdates, UserIdentity};
 use matrix_sdk::ruma::UserId;
 use testudo::config::Matrixd;
+use tokio::sync::watch;
 
 use super::heard::{self, Heard};
 use super::{PinningError, Pins, key_of};
@@ -104,18 +104,18 @@ impl Pins {
 }
 
 /// The identities of people are followed, until it is dropped: also with the future that it is in.
-struct Following<'a>(&'a AtomicBool);
+struct Following<'a>(&'a watch::Sender<bool>);
 
 impl<'a> Following<'a> {
-    fn begin(is_followed: &'a AtomicBool) -> Self {
-        is_followed.store(true, Ordering::Release);
+    fn begin(is_followed: &'a watch::Sender<bool>) -> Self {
+        is_followed.send_replace(true);
         Self(is_followed)
     }
 }
 
 impl Drop for Following<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.send_replace(false);
     }
 }
 
@@ -125,10 +125,10 @@ mod tests {
 
     #[test]
     fn people_are_followed_until_who_follows_ends() {
-        let is_followed = AtomicBool::new(false);
+        let is_followed = watch::Sender::new(false);
         let following = Following::begin(&is_followed);
-        assert!(is_followed.load(Ordering::Acquire));
+        assert!(*is_followed.borrow());
         drop(following);
-        assert!(!is_followed.load(Ordering::Acquire));
+        assert!(!*is_followed.borrow());
     }
 }
