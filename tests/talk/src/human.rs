@@ -16,7 +16,7 @@ use matrix_sdk::ruma::api::client::room::create_room::v3::{Request as CreateRoom
 use matrix_sdk::ruma::api::client::uiaa;
 use matrix_sdk::ruma::events::room::encryption::RoomEncryptionEventContent;
 use matrix_sdk::ruma::events::{InitialStateEvent, room::MediaSource};
-use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId, uint};
+use matrix_sdk::ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId, uint};
 use matrix_sdk::{Client, Room};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
@@ -34,6 +34,8 @@ pub struct Human {
     pub timeline: Arc<Timeline>,
     /// Who wants to verify him.
     pub requests: Mutex<mpsc::UnboundedReceiver<VerificationRequest>>,
+    /// Who said that he sees the same emojis.
+    pub confirmations: Mutex<mpsc::UnboundedReceiver<OwnedUserId>>,
     sync: JoinHandle<()>,
 }
 
@@ -74,11 +76,12 @@ impl Human {
         let auth = client.matrix_auth();
         auth.login_username(name, password).initial_device_display_name(name).await.expect("he may log in");
         let timeline = Arc::new(Timeline::new(name));
-        let requests = verification::requests(&client);
+        let requests = Mutex::new(verification::requests(&client));
+        let confirmations = Mutex::new(verification::confirmations(&client));
         let token =
             client.sync_once(settings(Duration::ZERO)).await.expect("the homeserver answers").next_batch;
         let sync = tokio::spawn(follow(client.clone(), timeline.clone(), token));
-        Self { client, timeline, requests: Mutex::new(requests), sync }
+        Self { client, timeline, requests, confirmations, sync }
     }
 
     /// His id.

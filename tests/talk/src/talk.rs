@@ -109,7 +109,9 @@ impl Talk {
         assert_eq!(emojis, theirs.emojis);
         let confirmed = self.operator("Confirm", &[&id, "b:true"]);
         assert_eq!(confirmed.status, 0, "{confirmed:?}\n{}", self.told());
-        theirs.confirm().await;
+        human.is_confirmed_by(&self.bot).await;
+        theirs.says_same().await;
+        theirs.is_over().await;
         human.comes_to_trust(&self.bot).await;
         // What she says sooner is a member's.
         self.until("verified", |talk| {

@@ -5,9 +5,12 @@ use matrix_sdk::Client;
 use matrix_sdk::encryption::verification::{
     SasState, SasVerification, Verification, VerificationRequest, VerificationRequestState,
 };
-use matrix_sdk::ruma::UserId;
+use matrix_sdk::ruma::events::key::verification::mac::{
+    OriginalSyncKeyVerificationMacEvent, ToDeviceKeyVerificationMacEvent,
+};
 use matrix_sdk::ruma::events::key::verification::request::ToDeviceKeyVerificationRequestEvent;
 use matrix_sdk::ruma::events::room::message::{MessageType, OriginalSyncRoomMessageEvent};
+use matrix_sdk::ruma::{OwnedUserId, UserId};
 use tokio::sync::mpsc;
 
 use crate::human::Human;
@@ -42,7 +45,28 @@ pub fn requests(client: &Client) -> mpsc::UnboundedReceiver<VerificationRequest>
     receiver
 }
 
+/// Everybody who says that the emojis are the same, by device or in a room.
+pub fn confirmations(client: &Client) -> mpsc::UnboundedReceiver<OwnedUserId> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let in_room = sender.clone();
+    client.add_event_handler(|event: ToDeviceKeyVerificationMacEvent| async move {
+        let _ = sender.send(event.sender);
+    });
+    client.add_event_handler(|event: OriginalSyncKeyVerificationMacEvent| async move {
+        let _ = in_room.send(event.sender);
+    });
+    receiver
+}
+
 impl Human {
+    /// Waits until somebody has said that the emojis are the same. Who says so only then says everything in its order:
+    /// of a client that hears it while it says so itself, the end can be there before the word, and is not heard.
+    pub async fn is_confirmed_by(&self, other: &UserId) {
+        let mut confirmations = self.confirmations.lock().await;
+        let confirmed = async { while confirmations.recv().await.expect("the client runs") != *other {} };
+        tokio::time::timeout(PATIENCE, confirmed).await.expect("the other side says that they are the same");
+    }
+
     /// Accepts the next request and waits for the emojis.
     pub async fn accept_verification(&self, from: &UserId) -> Comparison {
         let mut requests = self.requests.lock().await;
@@ -95,10 +119,14 @@ pub async fn compare(request: &VerificationRequest, starts: bool) -> Comparison 
 }
 
 impl Comparison {
-    /// They are the same; returns when the other side said so too.
-    pub async fn confirm(self) {
-        let mut changes = Box::pin(self.sas.changes());
+    /// They are the same.
+    pub async fn says_same(&self) {
         self.sas.confirm().await.expect("it can be confirmed");
+    }
+
+    /// Waits until both sides said so.
+    pub async fn is_over(self) {
+        let mut changes = Box::pin(self.sas.changes());
         loop {
             match self.sas.state() {
                 SasState::Done { .. } => return,

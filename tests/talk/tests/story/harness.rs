@@ -68,7 +68,10 @@ async fn people_verify_each_other_by_emojis() {
     let (asked, accepted) = tokio::join!(compare(&request, true), bob.accept_verification(ann.user()));
     assert_eq!(asked.emojis, accepted.emojis);
     assert_eq!(asked.emojis.len(), 7);
-    tokio::join!(asked.confirm(), accepted.confirm());
+    asked.says_same().await;
+    bob.is_confirmed_by(ann.user()).await;
+    accepted.says_same().await;
+    tokio::join!(asked.is_over(), accepted.is_over());
     ann.comes_to_trust(bob.user()).await;
     bob.comes_to_trust(ann.user()).await;
 }

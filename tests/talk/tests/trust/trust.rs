@@ -124,7 +124,9 @@ async fn a_person_is_verified_by_the_operator_and_by_nobody_else() {
     assert_eq!(emojis, theirs.emojis);
     assert_eq!(status(&talk)["owners"][0]["identity"], "unverified");
     assert_eq!(talk.operator("Confirm", &[&named, "b:true"]).status, 0);
-    theirs.confirm().await;
+    ann.is_confirmed_by(&talk.bot).await;
+    theirs.says_same().await;
+    theirs.is_over().await;
     talk.until("verified", |talk| status(talk)["owners"][0]["identity"] == "verified");
     talk.until("over", |talk| verifications(talk)[0]["state"] == "done");
     refused(&talk, "Confirm", &[&named, "b:true"], "is over");
