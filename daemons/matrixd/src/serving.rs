@@ -107,7 +107,7 @@ pub async fn serve(config: Config, lifecycle: Lifecycle, controls: Controls) -> 
     if let Some(anchors) = anchors {
         tokio::select! {
             () = anchors.close(now_ms(&clock)) => {}
-            _ = async { drop(talking.await); std::future::pending::<()>().await } => {}
+            () = async { drop(talking.await); std::future::pending::<()>().await } => {}
         }
     }
     Ok(())
